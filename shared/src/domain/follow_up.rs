@@ -1,0 +1,202 @@
+//! Follow-ups: "when an order completes, wait, then mail a code".
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::code::PromotionId;
+use super::money::Amount;
+use super::period::Period;
+
+/// A follow-up's id: `fu_` and 16 random symbols.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FollowUpId(String);
+
+/// The text is no follow-up id.
+#[derive(Debug, thiserror::Error)]
+#[error("not a follow-up id")]
+pub struct InvalidFollowUpId;
+
+impl FollowUpId {
+    /// A new id (80 random bits).
+    pub fn random() -> Self {
+        Self(format!("fu_{}", random_symbols(16)))
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for FollowUpId {
+    type Error = InvalidFollowUpId;
+
+    fn try_from(text: String) -> Result<Self, InvalidFollowUpId> {
+        let symbols = text.strip_prefix("fu_").unwrap_or_default();
+        let well_formed = symbols.len() == 16
+            && symbols
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if well_formed {
+            Ok(Self(text))
+        } else {
+            Err(InvalidFollowUpId)
+        }
+    }
+}
+
+impl From<FollowUpId> for String {
+    fn from(id: FollowUpId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for FollowUpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `count` symbols of `a-z2-7`, five random bits each.
+pub(crate) fn random_symbols(count: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let mut rng = rand::rng();
+    (0..count)
+        .filter_map(|_| {
+            ALPHABET
+                .get(rng.random_range(0..32_usize))
+                .copied()
+                .map(char::from)
+        })
+        .collect()
+}
+
+/// The rule as staff write it: the body of `POST` and `PUT /v1/follow-ups`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FollowUpTerms {
+    /// What staff call it.
+    pub name: String,
+    /// Which orders it is for.
+    #[serde(default)]
+    pub conditions: Conditions,
+    /// What is sent and when; buyers are spread over them by weight.
+    pub variants: Vec<Variant>,
+    /// Share of buyers who get nothing, to compare with: 0 to 90 percent.
+    #[serde(default)]
+    pub holdout_percent: u8,
+    /// Days a code is valid after its mail is due, rounded up to the end of the day in the shop's zone.
+    #[serde(default = "thirty_days")]
+    pub code_valid_days: u16,
+    /// Whether only the buyer may use the code; otherwise whoever holds it may.
+    #[serde(default)]
+    pub bind_to_buyer: bool,
+    /// How long before the code's end a reminder is mailed, if at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder_before_expiry: Option<Period>,
+    /// Sender and text.
+    pub mail: MailTerms,
+}
+
+fn thirty_days() -> u16 {
+    30
+}
+
+/// Which orders a follow-up is for. All conditions must hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conditions {
+    /// Smallest order total, in minor units of the promotion's currency.
+    pub min_total: Amount,
+    /// Whether the buyer must have agreed to marketing mail.
+    pub require_consent: bool,
+    /// Whether it is for a buyer's first order only.
+    pub first_order_only: bool,
+    /// Days in which a buyer gets at most one mail of this follow-up; 0 for no such limit.
+    pub cooldown_days: u16,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self {
+            min_total: Amount::ZERO,
+            require_consent: true,
+            first_order_only: false,
+            cooldown_days: 0,
+        }
+    }
+}
+
+/// One arm of a follow-up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// What staff call it.
+    pub name: String,
+    /// The promotion whose code is mailed.
+    pub promotion_id: PromotionId,
+    /// How long after the order's event arrived the mail is due.
+    pub delay: Period,
+    /// Share of buyers relative to the other variants' weights.
+    #[serde(default = "one")]
+    pub weight: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Who the mail is from and what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailTerms {
+    /// `Name <address>` or a bare address, verified with SES.
+    pub from: String,
+    /// Who is legally sending; the deployment's own sender if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender>,
+    /// Texts by language tag (`ja`, `en`, …); built-in ones if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates: Option<BTreeMap<String, Template>>,
+}
+
+/// The legal sender, printed in every mail's footer. Source: 特定電子メール法 art. 4 (webhooks-and-mail.md §8.6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sender {
+    /// Person or company.
+    pub name: String,
+    /// Postal address.
+    pub address: String,
+    /// Where to complain or ask: telephone number, mail address or URL.
+    pub contact: String,
+}
+
+/// One language's text, in minijinja.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Template {
+    /// The subject line.
+    pub subject: String,
+    /// The body as plain text; paragraphs are separated by empty lines.
+    pub body: String,
+}
+
+/// A stored follow-up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FollowUp {
+    /// Its id.
+    pub id: FollowUpId,
+    /// Counts the changes, from 1. Mails are sent under the version in force when their order arrived.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// The rule.
+    #[serde(flatten)]
+    pub terms: FollowUpTerms,
+}

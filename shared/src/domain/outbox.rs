@@ -1,0 +1,143 @@
+//! Mails that are due or were sent.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::code::{PromotionId, Serial};
+use super::follow_up::{FollowUpId, random_symbols};
+use super::identity::PersonHash;
+use super::order::OrderId;
+
+/// A mail's id: 26 random symbols `a-z2-7`, safe in SES tags and table keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MailId(String);
+
+/// The text is no mail id.
+#[derive(Debug, thiserror::Error)]
+#[error("not a mail id")]
+pub struct InvalidMailId;
+
+impl MailId {
+    /// A new id (130 random bits).
+    pub fn random() -> Self {
+        Self(random_symbols(26))
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for MailId {
+    type Error = InvalidMailId;
+
+    fn try_from(text: String) -> Result<Self, InvalidMailId> {
+        let well_formed = text.len() == 26
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if well_formed {
+            Ok(Self(text))
+        } else {
+            Err(InvalidMailId)
+        }
+    }
+}
+
+impl From<MailId> for String {
+    fn from(id: MailId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for MailId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a mail stands (webhooks-and-mail.md §8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailState {
+    /// Waits for its time (or for another try).
+    Due,
+    /// Claimed by one `send-mail` run until its lease ends.
+    Sending,
+    /// SES took it.
+    Sent,
+    /// The outcome is unknown: the answer was lost or the sender died. Waits for an SES event to settle it.
+    Unsettled,
+    /// Refused for good; the reason is kept.
+    Failed,
+    /// Set aside for a person to decide.
+    Parked,
+    /// Taken back before it was sent: order cancelled, person unsubscribed, follow-up deleted.
+    Withdrawn,
+}
+
+/// One mail in the outbox. The code is kept as its serial and only becomes text in the mail itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxMail {
+    /// Its id.
+    pub id: MailId,
+    /// Where it stands.
+    pub state: MailState,
+    /// The follow-up that earned it …
+    pub follow_up_id: FollowUpId,
+    /// … and the version of it in force when the order arrived.
+    pub follow_up_version: u64,
+    /// The variant's name.
+    pub variant: String,
+    /// The order that earned it.
+    pub order_id: OrderId,
+    /// To whom; address, name and locale are in the person's contact item.
+    pub person: PersonHash,
+    /// The promotion of its code.
+    pub promotion_id: PromotionId,
+    /// The code's serial.
+    pub serial: Serial,
+    /// First moment the code no longer works.
+    pub code_expires_at: DateTime<Utc>,
+    /// When it is to be sent.
+    pub due_at: DateTime<Utc>,
+    /// When it entered the outbox.
+    pub created_at: DateTime<Utc>,
+    /// How often it was claimed.
+    #[serde(default)]
+    pub attempt: u32,
+    /// Until when the claim holds, in state `sending`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<DateTime<Utc>>,
+    /// When SES took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailed_at: Option<DateTime<Utc>>,
+    /// The id SES gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// Why it failed, was parked or withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Sent again after an unknown outcome that nothing settled: the buyer may have it twice.
+    #[serde(default)]
+    pub duplicate_risk: bool,
+}
+
+/// How to reach a person: kept apart from everything else, under their hash, and gone 30 days after their last mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Where to mail to.
+    pub email: super::identity::Email,
+    /// How to greet them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Their language tag, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// From this moment on it counts as gone, even if the table has not deleted it yet.
+    pub forget_at: DateTime<Utc>,
+}

@@ -1,0 +1,9 @@
+//! The one edge at which domain errors become HTTP: problems, bodies, keys. Only this module knows status codes.
+
+pub mod auth;
+pub mod body;
+pub mod edge;
+pub mod problem;
+
+pub use body::{Body, NoBody};
+pub use problem::{FieldError, Problem};

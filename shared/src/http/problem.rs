@@ -1,0 +1,149 @@
+//! Failures as `application/problem+json` (RFC 9457), each with a stable `code`.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::env::StartError;
+use crate::store::StoreError;
+
+/// One thing wrong with a request's body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) to the value; empty for the whole body.
+    pub pointer: String,
+    /// What is wrong with it and what would be right.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// An error at `pointer`.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A failure as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// What happened to each code, where codes were refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codes: Option<serde_json::Value>,
+}
+
+impl Problem {
+    /// A failure with its status, stable code and fixed title.
+    pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
+        let kind = format!("urn:okaeri:problem:{code}");
+        Self {
+            kind,
+            title,
+            status: status.as_u16(),
+            code,
+            detail: None,
+            errors: Vec::new(),
+            codes: None,
+        }
+    }
+
+    /// Adds a sentence that helps the caller: what happened, what was kept, what to do next.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds what happened to each code.
+    #[must_use]
+    pub fn codes(mut self, codes: serde_json::Value) -> Self {
+        self.codes = Some(codes);
+        self
+    }
+
+    /// The body does not say what it must: 400 with one entry for each thing wrong.
+    pub fn invalid_body(errors: Vec<FieldError>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-body",
+            "The request is not valid",
+        );
+        problem.errors = errors;
+        problem.detail(
+            "Nothing was changed. Correct what `errors` points at and send the request again.",
+        )
+    }
+
+    /// No such thing: 404.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found")
+            .detail(format!("There is no such {what}."))
+    }
+
+    /// Nothing is known about the outcome: 503, to be sent again. The cause is logged, never sent.
+    pub fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "answered 503");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
+            .detail("The request may or may not have been applied. Send the same request again: it is never applied twice.")
+    }
+
+    /// The problem's stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The problem's status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::unavailable(&error),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match &error {
+            StartError::Missing(_) | StartError::Unusable { .. } | StartError::Secret { .. } => {
+                Self::unavailable(&error)
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,137 @@
+//! The one table. Only this module names `aws_sdk_dynamodb`.
+//!
+//! Every write carries the condition that decides it; reads that a decision rests on are strongly consistent.
+//! `keys` lists every kind of item and where it lives.
+
+mod api_keys;
+mod cache;
+mod codes;
+mod keys;
+pub mod schema;
+mod transaction;
+
+use std::fmt;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use api_keys::{ApiKey, NewApiKey, Scope};
+pub use codes::{CodeItem, CodeState};
+
+use crate::aws::Aws;
+use crate::env::{Env, StartError};
+use cache::Cache;
+use keys::Key;
+
+/// An item as DynamoDB hands it over.
+type Item = std::collections::HashMap<String, AttributeValue>;
+
+/// Why the table did not answer. None of these says whether a write was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Timed out, throttled, unreachable, or refused for a reason of its own.
+    #[error("the table is unavailable: {0}")]
+    Unavailable(String),
+    /// An item is not of the form this version writes.
+    #[error("an item cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// Wraps whatever the SDK said; the text is for logs only.
+    fn unavailable(error: impl std::error::Error) -> Self {
+        Self::Unavailable(DisplayErrorContext(error).to_string())
+    }
+}
+
+/// The table and what this process remembers of it.
+pub struct Store {
+    client: Client,
+    table: String,
+    api_keys: Cache<String, ApiKey>,
+}
+
+impl Store {
+    /// Connects to the table that `TABLE_NAME` names. Opens no connection yet.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] without `TABLE_NAME`.
+    pub fn connect(env: &Env, aws: &Aws<'_>) -> Result<Self, StartError> {
+        let client = Client::new(&aws.config("DYNAMODB"));
+        Ok(Self {
+            client,
+            table: env.require("TABLE_NAME")?,
+            api_keys: Cache::new(),
+        })
+    }
+
+    /// The item under `key`, strongly consistent, or `None`.
+    async fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()));
+        let answer = request
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::unavailable)?;
+        answer.item.map(read).transpose()
+    }
+
+    /// All items of one partition whose sort key starts with `prefix`, strongly consistent, in order.
+    async fn query_prefix<T: DeserializeOwned>(
+        &self,
+        partition: &str,
+        prefix: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true);
+            let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
+            let request = request
+                .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
+            let page = request
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StoreError::unavailable)?;
+            for item in page.items.unwrap_or_default() {
+                items.push(read(item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.table)
+    }
+}
+
+/// Reads an item's attributes as a `T`; attributes that `T` does not know (keys, TTL, index) are skipped.
+fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// A `T`'s attributes under its key.
+fn write<T: Serialize>(key: &Key, value: &T) -> Result<Item, StoreError> {
+    let mut item: Item =
+        serde_dynamo::to_item(value).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    item.extend(key.attributes());
+    Ok(item)
+}

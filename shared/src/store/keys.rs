@@ -1,0 +1,142 @@
+//! Where every kind of item lives: the single-table layout, in one place.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::domain::code::{FoldedWord, PromotionId, Serial};
+use crate::domain::follow_up::FollowUpId;
+use crate::domain::identity::PersonHash;
+use crate::domain::order::OrderId;
+use crate::domain::outbox::MailId;
+
+/// Partition and sort key of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
+    }
+
+    pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        let pair = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.to_owned()));
+        HashMap::from([pair("pk", &self.pk), pair("sk", &self.sk)])
+    }
+}
+
+/// Serials per partition of minted codes: one page of redemptions stays one partition, and a busy promotion spreads.
+pub(super) const SERIALS_PER_PARTITION: u64 = 1024;
+/// Partitions over which a promotion's thank-you codes spread.
+pub(super) const THANK_YOU_PARTITIONS: u64 = 64;
+
+/// Partition of all API keys.
+pub(super) const API_KEYS: &str = "api-keys";
+/// Partition of all promotions' places in the list, newest first.
+pub(super) const PROMOTIONS: &str = "promotions";
+/// Partition of all follow-ups.
+pub(super) const FOLLOW_UPS: &str = "follow-ups";
+
+pub(super) fn api_key(digest: &str) -> Key {
+    Key::new(API_KEYS, digest)
+}
+
+/// An answer kept for a repeated creating request, named by API key and `Idempotency-Key`.
+pub(super) fn idempotency(name: &str) -> Key {
+    Key::new(format!("idempotency#{name}"), "answer")
+}
+
+/// Partition of a promotion's terms, counter, batches and words.
+pub(super) fn promotion_partition(id: &PromotionId) -> String {
+    format!("promotion#{id}")
+}
+
+pub(super) fn terms(id: &PromotionId) -> Key {
+    Key::new(promotion_partition(id), "terms")
+}
+
+/// How many serials are minted.
+pub(super) fn counter(id: &PromotionId) -> Key {
+    Key::new(promotion_partition(id), "counter")
+}
+
+pub(super) fn batch(id: &PromotionId, batch_id: &str) -> Key {
+    Key::new(promotion_partition(id), format!("batch#{batch_id}"))
+}
+
+/// A group word under its promotion, for listing …
+pub(super) fn word_of(id: &PromotionId, word: &FoldedWord) -> Key {
+    Key::new(promotion_partition(id), format!("word#{}", word.as_str()))
+}
+
+/// … and by itself, for look-up and uniqueness across the shop.
+pub(super) fn word(word: &FoldedWord) -> Key {
+    Key::new(format!("word#{}", word.as_str()), "word")
+}
+
+/// A single-use code that was used, voided or (thank-you codes) issued.
+pub(super) fn code(id: &PromotionId, serial: Serial) -> Key {
+    let number = serial.get();
+    let partition = if serial.is_thank_you() {
+        thank_you_partition(id, number % THANK_YOU_PARTITIONS)
+    } else {
+        batch_partition(id, number / SERIALS_PER_PARTITION)
+    };
+    Key::new(partition, format!("{number:011}"))
+}
+
+pub(super) fn batch_partition(id: &PromotionId, index: u64) -> String {
+    format!("codes#{id}#{index}")
+}
+
+pub(super) fn thank_you_partition(id: &PromotionId, index: u64) -> String {
+    format!("thank-you#{id}#{index}")
+}
+
+/// Partition of everything known about an order: its redemption, markers and tombstone.
+pub(super) fn order_partition(order: &OrderId) -> String {
+    format!("order#{order}")
+}
+
+pub(super) fn redemption(order: &OrderId) -> Key {
+    Key::new(order_partition(order), "redemption")
+}
+
+/// That a follow-up has dealt with an order, and how.
+pub(super) fn order_marker(order: &OrderId, follow_up: &FollowUpId) -> Key {
+    Key::new(order_partition(order), format!("marker#{follow_up}"))
+}
+
+/// That an order was cancelled or refunded.
+pub(super) fn tombstone(order: &OrderId) -> Key {
+    Key::new(order_partition(order), "tombstone")
+}
+
+pub(super) fn follow_up(id: &FollowUpId) -> Key {
+    Key::new(FOLLOW_UPS, id.as_str())
+}
+
+/// A follow-up as it stood at one version; never changed, so that a queued mail keeps its terms.
+pub(super) fn follow_up_version(id: &FollowUpId, version: u64) -> Key {
+    Key::new(format!("follow-up#{id}"), format!("version#{version:08}"))
+}
+
+pub(super) fn mail(id: &MailId) -> Key {
+    Key::new(format!("mail#{id}"), "mail")
+}
+
+/// Address, name and locale of a person.
+pub(super) fn contact(person: &PersonHash) -> Key {
+    Key::new(format!("person#{}", person.as_str()), "contact")
+}
+
+/// That a person must not be mailed; kept for good.
+pub(super) fn suppression(person: &PersonHash) -> Key {
+    Key::new(format!("person#{}", person.as_str()), "suppression")
+}

@@ -1,0 +1,79 @@
+//! The table's shape, and its creation where no template does it (the local stack and tests).
+//! `template.yaml` declares the same; a test holds the two together.
+
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+
+use super::{Store, StoreError};
+
+/// Partition key of the table, a string.
+pub const PARTITION_KEY: &str = "pk";
+/// Sort key of the table, a string.
+pub const SORT_KEY: &str = "sk";
+/// Attribute after which the table deletes an item some time later, in seconds since 1970.
+pub const TTL: &str = "ttl";
+/// Sparse index of the mails that need attention at some time: those with [`DUE_SHARD`] and [`DUE_MS`].
+pub const DUE_INDEX: &str = "due";
+/// Partition key of the due index, a string `0` to `7`: keeps a burst of mails off a single partition.
+pub const DUE_SHARD: &str = "due_shard";
+/// Number of values of [`DUE_SHARD`].
+pub const DUE_SHARDS: u64 = 8;
+/// Sort key of the due index, a number: milliseconds since 1970.
+pub const DUE_MS: &str = "due_ms";
+
+impl Store {
+    /// Creates the table unless it exists.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the engine refuses.
+    pub async fn create_table(&self) -> Result<(), StoreError> {
+        let due = GlobalSecondaryIndex::builder()
+            .index_name(DUE_INDEX)
+            .key_schema(key(DUE_SHARD, KeyType::Hash)?)
+            .key_schema(key(DUE_MS, KeyType::Range)?)
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::KeysOnly)
+                    .build(),
+            );
+        let request = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .billing_mode(BillingMode::PayPerRequest);
+        let request = request
+            .attribute_definitions(attribute(PARTITION_KEY, ScalarAttributeType::S)?)
+            .attribute_definitions(attribute(SORT_KEY, ScalarAttributeType::S)?)
+            .attribute_definitions(attribute(DUE_SHARD, ScalarAttributeType::S)?)
+            .attribute_definitions(attribute(DUE_MS, ScalarAttributeType::N)?)
+            .key_schema(key(PARTITION_KEY, KeyType::Hash)?)
+            .key_schema(key(SORT_KEY, KeyType::Range)?)
+            .global_secondary_indexes(due.build().map_err(StoreError::unavailable)?);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(CreateTableError::ResourceInUseException(_)) => Ok(()),
+                _ => Err(StoreError::unavailable(error)),
+            },
+        }
+    }
+}
+
+fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, StoreError> {
+    KeySchemaElement::builder()
+        .attribute_name(name)
+        .key_type(kind)
+        .build()
+        .map_err(StoreError::unavailable)
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, StoreError> {
+    AttributeDefinition::builder()
+        .attribute_name(name)
+        .attribute_type(kind)
+        .build()
+        .map_err(StoreError::unavailable)
+}
