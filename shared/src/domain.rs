@@ -1,11 +1,19 @@
 //! The rules of Okaeri, pure: no clock, no network, no environment.
 
+pub mod benefit;
+pub mod cart;
 pub mod channel;
 pub mod code;
+mod fault;
 pub mod follow_up;
 pub mod identity;
 pub mod money;
 pub mod order;
 pub mod outbox;
 pub mod period;
+pub mod pricing;
+pub mod promotion;
+pub mod redemption;
 pub mod word_filter;
+
+pub use fault::Fault;

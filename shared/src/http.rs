@@ -2,8 +2,10 @@
 
 pub mod auth;
 pub mod body;
+pub mod creating;
 pub mod edge;
 pub mod problem;
 
 pub use body::{Body, NoBody};
+pub use creating::Creating;
 pub use problem::{FieldError, Problem};

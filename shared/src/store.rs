@@ -6,7 +6,13 @@
 mod api_keys;
 mod cache;
 mod codes;
+mod group_codes;
+mod idempotency;
 mod keys;
+mod minting;
+mod promotions;
+mod redemptions;
+mod retry;
 pub mod schema;
 mod transaction;
 
@@ -19,9 +25,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use api_keys::{ApiKey, NewApiKey, Scope};
-pub use codes::{CodeItem, CodeState};
+pub use codes::{CodeItem, CodeState, ListedCode, Position, THANK_YOU_PARTITIONS};
+pub use group_codes::GroupCode;
+pub use idempotency::{CreateError, Created, Idempotency};
+pub use minting::{Batch, MintError};
+pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
+pub use redemptions::{CancelError, Draw, Redeem};
 
 use crate::aws::Aws;
+use crate::domain::code::{FoldedWord, PromotionId};
 use crate::env::{Env, StartError};
 use cache::Cache;
 use keys::Key;
@@ -52,6 +64,8 @@ pub struct Store {
     client: Client,
     table: String,
     api_keys: Cache<String, ApiKey>,
+    promotions: Cache<PromotionId, Known>,
+    group_codes: Cache<FoldedWord, GroupCode>,
 }
 
 impl Store {
@@ -65,6 +79,8 @@ impl Store {
             client,
             table: env.require("TABLE_NAME")?,
             api_keys: Cache::new(),
+            promotions: Cache::new(),
+            group_codes: Cache::new(),
         })
     }
 

@@ -1,1 +1,68 @@
-//! placeholder
+//! `create-promotion`: the admin API for promotions, their codes, and follow-ups.
+
+mod codes;
+mod listing;
+mod promotions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use shared::aws::Aws;
+use shared::clock::Clock;
+use shared::domain::period::Period;
+use shared::env::{Env, StartError};
+use shared::http::auth::{self, Guard};
+use shared::secrets::CodeKeys;
+use shared::store::{Scope, Store};
+
+/// What the function keeps between requests.
+#[derive(Clone, Debug)]
+pub struct State {
+    store: Arc<Store>,
+    clock: Clock,
+    code_keys: Arc<CodeKeys>,
+    lead_time: Period,
+}
+
+/// Lead time of a deployment that sets none. Source: design.md §2.
+const DEFAULT_LEAD_TIME: &str = "PT4H";
+
+impl State {
+    /// Reads `TABLE_NAME`, `CODE_KEYS_SECRET` and `LEAD_TIME`, and fetches the code keys.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is missing or unusable.
+    pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
+        let aws = Aws::from_env(env)?;
+        let lead_time = env
+            .get("LEAD_TIME")
+            .unwrap_or_else(|| DEFAULT_LEAD_TIME.to_owned());
+        let unusable = |why: String| StartError::Unusable {
+            name: "LEAD_TIME".to_owned(),
+            why,
+        };
+        Ok(Self {
+            store: Arc::new(Store::connect(env, &aws)?),
+            clock,
+            code_keys: Arc::new(CodeKeys::fetch(env, &aws).await?),
+            lead_time: lead_time
+                .parse()
+                .map_err(|error| unusable(format!("{error}")))?,
+        })
+    }
+}
+
+/// All routes, each for keys of scope `admin`.
+pub fn router(state: State) -> Router {
+    let guard = Guard {
+        store: Arc::clone(&state.store),
+        clock: state.clock.clone(),
+        scope: Scope::Admin,
+    };
+    Router::new()
+        .merge(promotions::routes())
+        .merge(codes::routes())
+        .route_layer(from_fn_with_state(guard, auth::require))
+        .with_state(state)
+}

@@ -1,2 +1,11 @@
-//! placeholder
-fn main() {}
+//! The Lambda `create-promotion`.
+
+use lambda_http::{Error, run, tracing};
+use shared::{clock::Clock, env::Env, http::edge};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let state = create_promotion::State::load(&Env::process(), Clock::default()).await?;
+    run(edge::finish(create_promotion::router(state))).await
+}

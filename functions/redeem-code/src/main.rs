@@ -1,2 +1,11 @@
-//! placeholder
-fn main() {}
+//! The Lambda `redeem-code`.
+
+use lambda_http::{Error, run, tracing};
+use shared::{clock::Clock, env::Env, http::edge};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let state = redeem_code::State::load(&Env::process(), Clock::default()).await?;
+    run(edge::finish(redeem_code::router(state))).await
+}

@@ -5,8 +5,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::domain::Fault;
+use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
 use crate::env::StartError;
-use crate::store::StoreError;
+use crate::store::{CancelError, CreateError, MintError, StoreError, SwitchError};
 
 /// One thing wrong with a request's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,6 +101,41 @@ impl Problem {
             .detail("The request may or may not have been applied. Send the same request again: it is never applied twice.")
     }
 
+    fn idempotency_key_reused() -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used before")
+            .detail("The same Idempotency-Key came with another request. Nothing was changed: use a new key for a new request.")
+    }
+
+    fn refused_codes(codes: &[CodeAnswer]) -> Self {
+        let gravest = codes
+            .iter()
+            .filter_map(|code| code.reason)
+            .map(gravity)
+            .min();
+        let problem = match gravest.unwrap_or(Gravity::NotApplicable) {
+            Gravity::Unknown => Self::new(
+                StatusCode::NOT_FOUND,
+                "code-unknown",
+                "There is no such code",
+            ),
+            Gravity::Redeemed => Self::new(
+                StatusCode::CONFLICT,
+                "code-already-redeemed",
+                "The code was used by another order",
+            ),
+            Gravity::NotApplicable => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not-applicable",
+                "A code does not apply",
+            ),
+        };
+        let problem = problem.detail("Nothing was redeemed. `codes` says what happened to each code; leave out those that do not apply.");
+        match serde_json::to_value(codes) {
+            Ok(codes) => problem.codes(codes),
+            Err(_) => problem,
+        }
+    }
+
     /// The problem's stable code.
     pub fn code(&self) -> &'static str {
         self.code
@@ -125,6 +162,106 @@ impl From<StartError> for Problem {
                 Self::unavailable(&error)
             }
         }
+    }
+}
+
+impl From<Vec<Fault>> for Problem {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::invalid_body(
+            faults
+                .into_iter()
+                .map(|fault| FieldError::new(fault.pointer, fault.detail))
+                .collect(),
+        )
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::KeyReused => Self::idempotency_key_reused(),
+            CreateError::Taken => Self::new(StatusCode::CONFLICT, "code-taken", "The code is in use")
+                .detail("A code that reads the same exists already in this shop. Nothing was changed: choose another word."),
+            CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MintError> for Problem {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::Unknown => Self::not_found("promotion"),
+            MintError::NotEnoughLeft { left } => {
+                let detail = format!("this promotion has only {left} codes left to mint");
+                Self::invalid_body(vec![FieldError::new("/count", detail)])
+            }
+            MintError::KeyReused => Self::idempotency_key_reused(),
+            MintError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SwitchError> for Problem {
+    fn from(error: SwitchError) -> Self {
+        match error {
+            SwitchError::Unknown => Self::not_found("promotion"),
+            SwitchError::Ended => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not-applicable",
+                "The promotion was ended",
+            )
+            .detail(
+                "Ending a promotion is final. Nothing was changed: create a new promotion instead.",
+            ),
+            SwitchError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Codes(codes) => Self::refused_codes(&codes),
+            Refusal::OrderAlreadyRedeemed => {
+                Self::new(StatusCode::CONFLICT, "order-already-redeemed", "The order has redeemed something else")
+                    .detail("This order id was redeemed with other codes, customer or cart. That redemption stands; read it with GET.")
+            }
+            Refusal::OrderCancelled => Self::new(StatusCode::CONFLICT, "order-cancelled", "The order was cancelled")
+                .detail("Cancelling is final: this order id can never redeem again. Use a new order id."),
+        }
+    }
+}
+
+/// What a refused redemption is answered with, gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Gravity {
+    Unknown,
+    Redeemed,
+    NotApplicable,
+}
+
+fn gravity(reason: Reason) -> Gravity {
+    match reason {
+        Reason::CodeUnknown => Gravity::Unknown,
+        Reason::CodeAlreadyRedeemed => Gravity::Redeemed,
+        Reason::NotStarted
+        | Reason::Expired
+        | Reason::Paused
+        | Reason::Ended
+        | Reason::Voided
+        | Reason::MinimumNotMet
+        | Reason::NoEligibleProducts
+        | Reason::CurrencyMismatch
+        | Reason::NotCombinable
+        | Reason::BetterOneApplied => Gravity::NotApplicable,
     }
 }
 

@@ -1,10 +1,16 @@
 //! Items of single-use codes. A minted code has none until it is used or voided; a thank-you code has one from its issue.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::keys::Key;
+use super::minting::Batch;
+use super::redemptions::Draw;
+use super::{Store, StoreError, keys, read};
 use crate::domain::channel::Channel;
-use crate::domain::code::Serial;
+use crate::domain::code::{PromotionId, Serial};
 use crate::domain::identity::PersonHash;
 use crate::domain::order::OrderId;
 
@@ -46,3 +52,142 @@ pub struct CodeItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earned_by: Option<OrderId>,
 }
+
+/// A code of a promotion, for listing. Its text is the caller's to seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedCode {
+    /// Its number.
+    pub serial: Serial,
+    /// Where it was handed out.
+    pub channel: Option<Channel>,
+    /// Its item, if it was ever used, voided or issued.
+    pub item: Option<CodeItem>,
+}
+
+/// Where a listing of single-use codes goes on: first the minted ones by serial, then the thank-you codes by partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The next minted serial.
+    Minted(u64),
+    /// The partition of thank-you codes, and the first serial to list there.
+    ThankYou(u64, u64),
+}
+
+impl Position {
+    /// The start of a promotion's codes.
+    pub const START: Self = Self::Minted(0);
+
+    /// Reads what [`Self::cursor`] wrote.
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        if let Some(serial) = cursor.strip_prefix('s') {
+            return serial.parse().ok().map(Self::Minted);
+        }
+        let (partition, serial) = cursor.strip_prefix('t')?.split_once('-')?;
+        Some(Self::ThankYou(
+            partition.parse().ok()?,
+            serial.parse().ok()?,
+        ))
+    }
+
+    /// The position as an opaque text for a URL. It holds serials, no code text.
+    pub fn cursor(self) -> String {
+        match self {
+            Self::Minted(serial) => format!("s{serial}"),
+            Self::ThankYou(partition, serial) => format!("t{partition}-{serial}"),
+        }
+    }
+}
+
+impl Store {
+    /// Minted codes from `start` up to `end`, in order; their channels are those of `batches`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn minted_codes(
+        &self,
+        promotion: &PromotionId,
+        batches: &[Batch],
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<ListedCode>, StoreError> {
+        let mut items = HashMap::new();
+        if start < end {
+            for partition in
+                start / keys::SERIALS_PER_PARTITION..=(end - 1) / keys::SERIALS_PER_PARTITION
+            {
+                let found: Vec<CodeItem> = self
+                    .query_prefix(&keys::batch_partition(promotion, partition), "")
+                    .await?;
+                items.extend(found.into_iter().map(|item| (item.serial.get(), item)));
+            }
+        }
+        let listed = (start..end).filter_map(|number| {
+            let index = batches.partition_point(|batch| batch.first_serial <= number);
+            let batch = index
+                .checked_sub(1)
+                .and_then(|index| batches.get(index))
+                .filter(|batch| batch.contains(number));
+            let channel = batch.and_then(|batch| batch.channel.clone());
+            Some(ListedCode {
+                serial: Serial::try_from(number).ok()?,
+                channel,
+                item: items.remove(&number),
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    /// At most `limit` thank-you codes of one partition, from `from` on, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn thank_you_codes(
+        &self,
+        promotion: &PromotionId,
+        partition: u64,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<ListedCode>, StoreError> {
+        let all: Vec<CodeItem> = self
+            .query_prefix(&keys::thank_you_partition(promotion, partition), "")
+            .await?;
+        let listed = all
+            .into_iter()
+            .filter(|item| item.serial.get() >= from)
+            .take(limit);
+        Ok(listed
+            .map(|item| ListedCode {
+                serial: item.serial,
+                channel: item.channel.clone(),
+                item: Some(item),
+            })
+            .collect())
+    }
+
+    /// The items of single-use codes that have one, strongly consistent, in one request for up to 100 codes.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn code_items(&self, codes: &[Draw]) -> Result<HashMap<Draw, CodeItem>, StoreError> {
+        let by_key: HashMap<Key, &Draw> = codes
+            .iter()
+            .map(|draw| (keys::code(&draw.promotion_id, draw.serial), draw))
+            .collect();
+        let mut wanted: Vec<_> = by_key.keys().map(Key::attributes).collect();
+        let mut found = HashMap::new();
+        while !wanted.is_empty() {
+            let (items, unread) = self.batch_get(wanted).await?;
+            wanted = unread;
+            for item in items {
+                let draw = Key::of(&item).and_then(|key| by_key.get(&key).copied().cloned());
+                if let Some(draw) = draw {
+                    found.insert(draw, read(item)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Number of partitions of a promotion's thank-you codes.
+pub const THANK_YOU_PARTITIONS: u64 = keys::THANK_YOU_PARTITIONS;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
 
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
@@ -23,6 +24,15 @@ impl Key {
             pk: pk.into(),
             sk: sk.into(),
         }
+    }
+
+    /// The key of an item.
+    pub(super) fn of(item: &HashMap<String, AttributeValue>) -> Option<Self> {
+        let text = |name| item.get(name)?.as_s().ok().cloned();
+        Some(Self {
+            pk: text("pk")?,
+            sk: text("sk")?,
+        })
     }
 
     pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
@@ -55,6 +65,14 @@ pub(super) fn idempotency(name: &str) -> Key {
 /// Partition of a promotion's terms, counter, batches and words.
 pub(super) fn promotion_partition(id: &PromotionId) -> String {
     format!("promotion#{id}")
+}
+
+/// A promotion's place in the list, which sorts by creation.
+pub(super) fn promotion_entry(created_at: DateTime<Utc>, id: &PromotionId) -> Key {
+    Key::new(
+        PROMOTIONS,
+        format!("{:015}#{id}", created_at.timestamp_millis()),
+    )
 }
 
 pub(super) fn terms(id: &PromotionId) -> Key {

@@ -77,3 +77,11 @@ fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinitio
         .build()
         .map_err(StoreError::unavailable)
 }
+
+/// Lets the table delete `item` some time after `at`.
+pub(super) fn set_ttl(item: &mut super::Item, at: chrono::DateTime<chrono::Utc>) {
+    item.insert(
+        TTL.to_owned(),
+        aws_sdk_dynamodb::types::AttributeValue::N(at.timestamp().to_string()),
+    );
+}

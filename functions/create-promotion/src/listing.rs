@@ -1,0 +1,308 @@
+//! `GET /v1/promotions/{id}/codes`: every code of a promotion as JSON or CSV, recomputed from serials.
+//!
+//! Group words come first, then minted codes by serial, then thank-you codes. A page costs one query per 1,024 serials.
+
+use std::fmt::Write;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State as Shared};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use shared::domain::Fault;
+use shared::domain::code::CodeKey;
+use shared::domain::promotion::{ClaimCode, Closed, Promotion};
+use shared::http::body::json;
+use shared::http::{FieldError, Problem};
+use shared::store::{CodeItem, CodeState, Known, ListedCode, Position, THANK_YOU_PARTITIONS};
+
+use crate::State;
+use crate::promotions::find;
+
+/// Most codes on a page. Source: design.md §7.
+const MAX_PAGE: usize = 20_000;
+/// Codes on a page whose size the caller leaves open.
+const DEFAULT_PAGE: usize = 1_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    batch: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A code as callers see it.
+#[derive(Serialize)]
+struct CodeRow {
+    code: String,
+    status: RowStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redeemed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum RowStatus {
+    Unused,
+    Redeemed,
+    Voided,
+    Expired,
+}
+
+impl RowStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unused => "unused",
+            Self::Redeemed => "redeemed",
+            Self::Voided => "voided",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Page {
+    codes: Vec<CodeRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+pub(crate) async fn list(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(query) = query
+        .map_err(|error| Problem::invalid_body(vec![FieldError::new("", error.body_text())]))?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(vec![Fault::new("/limit", format!("limit is 1 to {MAX_PAGE}"))].into());
+    }
+    let start = match &query.cursor {
+        None => Position::START,
+        Some(cursor) => Position::from_cursor(cursor).ok_or_else(|| {
+            vec![Fault::new(
+                "/cursor",
+                "use a cursor that a page answered with",
+            )]
+        })?,
+    };
+    let now = state.clock.now();
+    let known = find(&state, id, now).await?;
+    let page = page(&state, &known, query.batch.as_deref(), start, limit, now).await?;
+    let next = page
+        .cursor
+        .as_deref()
+        .map(|cursor| next_link(&known.promotion, query.batch.as_deref(), cursor, limit));
+    let csv_wanted = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/csv"));
+    let mut response = if csv_wanted {
+        csv(&page)
+    } else {
+        json(http::StatusCode::OK, &page)
+    };
+    if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+fn next_link(promotion: &Promotion, batch: Option<&str>, cursor: &str, limit: usize) -> String {
+    let batch = batch
+        .map(|batch| format!("&batch={batch}"))
+        .unwrap_or_default();
+    format!(
+        "</v1/promotions/{}/codes?cursor={cursor}&limit={limit}{batch}>; rel=\"next\"",
+        promotion.id
+    )
+}
+
+async fn page(
+    state: &State,
+    known: &Known,
+    batch: Option<&str>,
+    start: Position,
+    limit: usize,
+    now: DateTime<Utc>,
+) -> Result<Page, Problem> {
+    let promotion = &known.promotion;
+    if promotion.terms.claim_code == ClaimCode::Group {
+        let words = state.store.group_codes_of(&promotion.id).await?;
+        let status = if closed_for_good(promotion, now) {
+            RowStatus::Expired
+        } else {
+            RowStatus::Unused
+        };
+        let rows = words.into_iter().map(|word| CodeRow {
+            code: word.code.into(),
+            status,
+            channel: word.channel.map(String::from),
+            order_id: None,
+            redeemed_at: None,
+        });
+        return Ok(Page {
+            codes: rows.collect(),
+            cursor: None,
+        });
+    }
+    let master_key = state
+        .code_keys
+        .version(promotion.master_key_version)
+        .await?;
+    let (listed, next) = list_single_use(state, known, batch, start, limit).await?;
+    let key = promotion.code_key(&master_key);
+    let codes = listed
+        .into_iter()
+        .map(|code| row(&key, promotion, code, now))
+        .collect();
+    Ok(Page {
+        codes,
+        cursor: next.map(Position::cursor),
+    })
+}
+
+/// Up to `limit` codes from `start` on, and where the next page starts.
+async fn list_single_use(
+    state: &State,
+    known: &Known,
+    batch: Option<&str>,
+    start: Position,
+    limit: usize,
+) -> Result<(Vec<ListedCode>, Option<Position>), Problem> {
+    let store = &state.store;
+    let id = &known.promotion.id;
+    let batches = store.batches(id).await?;
+    let (first, end) = match batch {
+        None => (0, known.minted),
+        Some(wanted) => {
+            let batch = batches
+                .iter()
+                .find(|batch| batch.batch_id == wanted)
+                .ok_or_else(|| Problem::not_found("batch"))?;
+            (
+                batch.first_serial,
+                batch.first_serial.saturating_add(batch.count),
+            )
+        }
+    };
+    let mut listed = Vec::new();
+    let mut position = start;
+    while listed.len() < limit {
+        let room = limit - listed.len();
+        match position {
+            Position::Minted(from) => {
+                let from = from.max(first);
+                let to = end.min(from.saturating_add(u64::try_from(room).unwrap_or(u64::MAX)));
+                listed.extend(store.minted_codes(id, &batches, from, to).await?);
+                position = if to < end {
+                    Position::Minted(to)
+                } else {
+                    Position::ThankYou(0, 0)
+                };
+            }
+            Position::ThankYou(partition, _)
+                if partition >= THANK_YOU_PARTITIONS || batch.is_some() =>
+            {
+                return Ok((listed, None));
+            }
+            Position::ThankYou(partition, from) => {
+                let found = store.thank_you_codes(id, partition, from, room).await?;
+                let full = found.len() == room;
+                let last = found.last().map_or(from, |code| code.serial.get());
+                listed.extend(found);
+                position = if full {
+                    Position::ThankYou(partition, last + 1)
+                } else {
+                    Position::ThankYou(partition + 1, 0)
+                };
+            }
+        }
+    }
+    let more = !matches!(position, Position::ThankYou(..) if batch.is_some());
+    Ok((listed, Some(position).filter(|_| more)))
+}
+
+fn row(key: &CodeKey, promotion: &Promotion, listed: ListedCode, now: DateTime<Utc>) -> CodeRow {
+    let status = match listed.item.as_ref() {
+        Some(CodeItem {
+            state: CodeState::Redeemed,
+            ..
+        }) => RowStatus::Redeemed,
+        Some(CodeItem {
+            state: CodeState::Voided,
+            ..
+        }) => RowStatus::Voided,
+        Some(item)
+            if item
+                .expires_ms
+                .is_some_and(|expires| expires <= now.timestamp_millis()) =>
+        {
+            RowStatus::Expired
+        }
+        _ if closed_for_good(promotion, now) => RowStatus::Expired,
+        _ => RowStatus::Unused,
+    };
+    let (order_id, redeemed_at) = listed
+        .item
+        .map(|item| (item.order_id, item.redeemed_at))
+        .unwrap_or_default();
+    CodeRow {
+        code: key.seal(listed.serial).reveal(),
+        status,
+        channel: listed.channel.map(String::from),
+        order_id: order_id.map(String::from),
+        redeemed_at,
+    }
+}
+
+fn closed_for_good(promotion: &Promotion, now: DateTime<Utc>) -> bool {
+    matches!(
+        promotion.closed_at(now),
+        Some(Closed::Ended | Closed::Expired)
+    )
+}
+
+/// The page as CSV. No value needs quoting: codes, channels and order ids have no comma, quote, line break, nor a
+/// leading `=`, `+` or `@` that a spreadsheet would run; a leading `-` is only possible in an id and gets a quote mark.
+fn csv(page: &Page) -> Response {
+    let mut text = String::from("code,status,channel,order_id,redeemed_at\n");
+    for row in &page.codes {
+        let redeemed_at = row
+            .redeemed_at
+            .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+            .unwrap_or_default();
+        let channel = cell(row.channel.as_deref().unwrap_or_default());
+        let order_id = cell(row.order_id.as_deref().unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "{},{},{channel},{order_id},{redeemed_at}",
+            row.code,
+            row.status.as_str()
+        );
+    }
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/csv; charset=utf-8"),
+        )],
+        text,
+    )
+        .into_response()
+}
+
+fn cell(text: &str) -> String {
+    if text.starts_with('-') {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
+}

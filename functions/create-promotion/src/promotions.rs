@@ -1,0 +1,256 @@
+//! `/v1/promotions`: create, read, list, pause, resume, end.
+
+use axum::Router;
+use axum::extract::{Path, Query, State as Shared};
+use axum::response::Response;
+use axum::routing::{get, post};
+use chrono::{DateTime, Utc};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use shared::domain::code::PromotionId;
+use shared::domain::money::Amount;
+use shared::domain::promotion::{KeyRef, Promotion, PromotionTerms, Status, Switch};
+use shared::domain::word_filter;
+use shared::http::creating::{Creating, created};
+use shared::http::{Body, FieldError, NoBody, Problem};
+use shared::store::{CreateError, Freshness, Known};
+
+use crate::State;
+
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/v1/promotions", post(create).get(list))
+        .route("/v1/promotions/{id}", get(read))
+        .route("/v1/promotions/{id}/pause", post(pause))
+        .route("/v1/promotions/{id}/resume", post(resume))
+        .route("/v1/promotions/{id}/end", post(end))
+}
+
+/// A promotion as callers see it.
+#[derive(Serialize)]
+struct PromotionAnswer<'a> {
+    id: &'a PromotionId,
+    #[serde(flatten)]
+    terms: &'a PromotionTerms,
+    status: Status,
+    effective_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    version: u64,
+    minted: u64,
+    /// What it has given away. Without limits nothing counts it yet, so it is only known at creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spent: Option<Spent>,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Default, Serialize)]
+struct Spent {
+    amount: Amount,
+    redemptions: u64,
+}
+
+#[derive(Serialize)]
+struct Warning {
+    code: &'static str,
+    detail: String,
+}
+
+impl<'a> PromotionAnswer<'a> {
+    fn new(known: &'a Known, spent: Option<Spent>, now: DateTime<Utc>) -> Self {
+        let promotion = &known.promotion;
+        Self {
+            id: &promotion.id,
+            terms: &promotion.terms,
+            status: promotion.status_at(now),
+            effective_at: promotion.effective_at,
+            created_at: promotion.created_at,
+            version: promotion.version,
+            minted: known.minted,
+            spent,
+            warnings: warnings(promotion),
+        }
+    }
+}
+
+fn warnings(promotion: &Promotion) -> Vec<Warning> {
+    let never = promotion
+        .terms
+        .ends_at
+        .filter(|ends_at| *ends_at <= promotion.effective_at);
+    never
+        .map(|ends_at| Warning {
+            code: "ends-before-it-takes-effect",
+            detail: format!(
+                "It takes effect at {} but ends at {ends_at}: its codes never work.",
+                promotion.effective_at
+            ),
+        })
+        .into_iter()
+        .collect()
+}
+
+async fn create(
+    Shared(state): Shared<State>,
+    creating: Creating<PromotionTerms>,
+) -> Result<Response, Problem> {
+    let Creating {
+        body: terms,
+        request,
+    } = creating;
+    let faults = terms.faults();
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let now = state.clock.now();
+    let (master_key_version, _) = state.code_keys.newest()?;
+    loop {
+        let keys = KeyRef {
+            salt: rand::rng().random(),
+            master_key_version,
+            word_list: word_filter::CURRENT,
+        };
+        let promotion = Promotion::new(
+            PromotionId::random(),
+            terms.clone(),
+            keys,
+            now,
+            state.lead_time.as_delta(),
+        );
+        let known = Known {
+            promotion: promotion.into(),
+            minted: 0,
+        };
+        let answer = PromotionAnswer::new(&known, Some(Spent::default()), now);
+        let answer =
+            serde_json::to_string(&answer).map_err(|error| Problem::unavailable(&error))?;
+        match state
+            .store
+            .create_promotion(&known.promotion, request.as_ref(), &answer)
+            .await
+        {
+            // One of a million ids: draw another.
+            Err(CreateError::Taken) => {}
+            outcome => return Ok(created(outcome?, answer)),
+        }
+    }
+}
+
+/// The promotion a path names; text that is no promotion id names none.
+pub(crate) async fn find(state: &State, id: String, now: DateTime<Utc>) -> Result<Known, Problem> {
+    let id = PromotionId::try_from(id).map_err(|_| Problem::not_found("promotion"))?;
+    let known = state.store.promotion(&id, Freshness::Now, now).await?;
+    known.ok_or_else(|| Problem::not_found("promotion"))
+}
+
+async fn read(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+) -> Result<Body<serde_json::Value>, Problem> {
+    let now = state.clock.now();
+    let known = find(&state, id, now).await?;
+    answer(&known, now)
+}
+
+fn answer(known: &Known, now: DateTime<Utc>) -> Result<Body<serde_json::Value>, Problem> {
+    let answer = serde_json::to_value(PromotionAnswer::new(known, None, now));
+    answer
+        .map(Body)
+        .map_err(|error| Problem::unavailable(&error))
+}
+
+async fn pause(
+    state: Shared<State>,
+    id: Path<String>,
+    _: NoBody,
+) -> Result<Body<serde_json::Value>, Problem> {
+    switch(state, id, Switch::Paused).await
+}
+
+async fn resume(
+    state: Shared<State>,
+    id: Path<String>,
+    _: NoBody,
+) -> Result<Body<serde_json::Value>, Problem> {
+    switch(state, id, Switch::On).await
+}
+
+async fn end(
+    state: Shared<State>,
+    id: Path<String>,
+    _: NoBody,
+) -> Result<Body<serde_json::Value>, Problem> {
+    switch(state, id, Switch::Ended).await
+}
+
+async fn switch(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    to: Switch,
+) -> Result<Body<serde_json::Value>, Problem> {
+    let now = state.clock.now();
+    let id = PromotionId::try_from(id).map_err(|_| Problem::not_found("promotion"))?;
+    answer(&state.store.switch_promotion(&id, to, now).await?, now)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListQuery {
+    status: Option<Status>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Promotions on a page whose size the caller leaves open.
+const DEFAULT_PAGE: u32 = 20;
+/// A page ends early once its promotions come to this many bytes: Lambda answers at most 6 MB, and one promotion may list 8,000 SKUs.
+const MAX_PAGE_BYTES: usize = 4_000_000;
+
+#[derive(Default, Serialize)]
+struct Page {
+    promotions: Vec<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+async fn list(
+    Shared(state): Shared<State>,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Body<Page>, Problem> {
+    let Query(query) = query
+        .map_err(|error| Problem::invalid_body(vec![FieldError::new("", error.body_text())]))?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=shared::store::MAX_PAGE).contains(&limit) {
+        let detail = format!("limit is 1 to {}", shared::store::MAX_PAGE);
+        return Err(Problem::invalid_body(vec![FieldError::new(
+            "/limit", detail,
+        )]));
+    }
+    let now = state.clock.now();
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut page = Page {
+        cursor: query.cursor,
+        ..Page::default()
+    };
+    let mut bytes = 0;
+    loop {
+        let missing = limit.saturating_sub(u32::try_from(page.promotions.len()).unwrap_or(limit));
+        let found = state
+            .store
+            .list_promotions(page.cursor.as_deref(), missing)
+            .await?;
+        page.cursor = found.cursor;
+        for known in &found.promotions {
+            if query
+                .status
+                .is_none_or(|status| known.promotion.status_at(now) == status)
+            {
+                let Body(promotion) = answer(known, now)?;
+                bytes += promotion.to_string().len();
+                page.promotions.push(promotion);
+            }
+        }
+        if page.cursor.is_none() || page.promotions.len() >= wanted || bytes > MAX_PAGE_BYTES {
+            return Ok(Body(page));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Redemptions: the codes used by one order, all or none, and what a caller is told about each code.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::cart::{Cart, Sku};
+use super::code::{PromotionId, Serial};
+use super::money::{Amount, Currency};
+use super::order::OrderId;
+use super::pricing::{Allocation, Unpriced};
+use super::promotion::Closed;
+
+/// Most codes in one request. Source: design.md §5.
+pub const MAX_CODES: usize = 10;
+
+/// Why a code does not apply. The names are part of the HTTP contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// There is no such code.
+    CodeUnknown,
+    /// Another order has it.
+    CodeAlreadyRedeemed,
+    /// Its promotion has not begun.
+    NotStarted,
+    /// Its time, or its promotion's, is over.
+    Expired,
+    /// Its promotion is paused.
+    Paused,
+    /// Its promotion was ended.
+    Ended,
+    /// It was taken back.
+    Voided,
+    /// The eligible lines come to too little.
+    MinimumNotMet,
+    /// No line is one it is for.
+    NoEligibleProducts,
+    /// The cart is in another currency.
+    CurrencyMismatch,
+    /// It may not be used with the others sent.
+    NotCombinable,
+    /// Another preferential code is worth more; this one is not consumed.
+    BetterOneApplied,
+}
+
+impl From<Closed> for Reason {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::NotStarted => Self::NotStarted,
+            Closed::Paused => Self::Paused,
+            Closed::Ended => Self::Ended,
+            Closed::Expired => Self::Expired,
+        }
+    }
+}
+
+impl From<Unpriced> for Reason {
+    fn from(unpriced: Unpriced) -> Self {
+        match unpriced {
+            Unpriced::CurrencyMismatch => Self::CurrencyMismatch,
+            Unpriced::NoEligibleProducts => Self::NoEligibleProducts,
+            Unpriced::MinimumNotMet => Self::MinimumNotMet,
+            Unpriced::NotCombinable => Self::NotCombinable,
+            Unpriced::BetterOneApplied => Self::BetterOneApplied,
+        }
+    }
+}
+
+/// Who is buying, as far as the checkout tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Customer {
+    /// The shop's own id of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Their address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Their telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// What became of one code, as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CodeAnswer {
+    /// The canonical text, never what was typed.
+    pub code: String,
+    /// The promotion it belongs to, if the code is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion_id: Option<PromotionId>,
+    /// Whether it gives a discount.
+    pub applied: bool,
+    /// Its discount in minor units, if it applies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Amount>,
+    /// Why it gives none, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// One priced line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineAnswer {
+    /// What.
+    pub sku: Sku,
+    /// How many.
+    pub quantity: u64,
+    /// Before discounts, in minor units.
+    pub subtotal: Amount,
+    /// What is taken off, in minor units.
+    pub discount: Amount,
+}
+
+/// A priced cart without its codes. `total = subtotal − discount + shipping − shipping_discount`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Priced {
+    /// Currency of all amounts.
+    pub currency: Currency,
+    /// Sum of the lines before discounts.
+    pub subtotal: Amount,
+    /// What is taken off the lines.
+    pub discount: Amount,
+    /// What is taken off shipping.
+    pub shipping_discount: Amount,
+    /// What the buyer pays.
+    pub total: Amount,
+    /// The lines, in the cart's order.
+    pub lines: Vec<LineAnswer>,
+}
+
+impl Priced {
+    /// The cart under an allocation.
+    pub fn new(cart: &Cart, allocation: &Allocation) -> Self {
+        let subtotal = cart.subtotal();
+        let discount = allocation.discount();
+        let left = subtotal.saturating_sub(discount);
+        let lines = cart.lines.iter().zip(&allocation.lines);
+        let lines = lines.map(|(line, discount)| LineAnswer {
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            subtotal: line.subtotal(),
+            discount: *discount,
+        });
+        Self {
+            currency: cart.currency,
+            subtotal,
+            discount,
+            shipping_discount: Amount::ZERO,
+            total: left.checked_add(cart.shipping).unwrap_or(Amount::MAX),
+            lines: lines.collect(),
+        }
+    }
+}
+
+/// Which code it was, without a single-use code's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CodeRef {
+    /// A single-use code's serial.
+    Serial(Serial),
+    /// A group word, as staff gave it.
+    Word(String),
+}
+
+/// One code of a stored redemption.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedeemedCode {
+    /// Its promotion.
+    pub promotion_id: PromotionId,
+    /// Which code.
+    pub code: CodeRef,
+    /// Its discount, or why it was left aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discount: Option<Amount>,
+    /// Why it was left aside, unconsumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Whether a cancellation leaves it used.
+    #[serde(default)]
+    pub keep_on_cancel: bool,
+}
+
+/// Where a redemption stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedemptionStatus {
+    /// Its codes are used.
+    Redeemed,
+    /// Final: its codes were given back, and the order id can never redeem again.
+    Cancelled,
+}
+
+/// What an order redeemed: the whole answer, with serials in place of code text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redeemed {
+    /// Keyed hash of the request: the same request again gets the same answer.
+    pub fingerprint: String,
+    /// Random mark of the call that wrote it, so that a caller whose reply was lost knows its own write.
+    pub written_by: String,
+    /// When it was redeemed.
+    pub redeemed_at: DateTime<Utc>,
+    /// The codes, in the order they were sent.
+    pub codes: Vec<RedeemedCode>,
+    /// The amounts.
+    pub priced: Priced,
+}
+
+/// The record under an order id; also the ledger entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redemption {
+    /// The order.
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub status: RedemptionStatus,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// What it redeemed; nothing if it was cancelled before it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeemed: Option<Redeemed>,
+    /// When it was cancelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_at: Option<DateTime<Utc>>,
+}
+
+/// Why a redemption was refused. Nothing was written then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// At least one code does not apply; every code is explained.
+    Codes(Vec<CodeAnswer>),
+    /// The order id has redeemed another request.
+    OrderAlreadyRedeemed,
+    /// The order id was cancelled, which is final.
+    OrderCancelled,
+}

@@ -1,0 +1,270 @@
+//! Promotions: their terms, how many codes they have minted, and their place in the list.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::cache::Ages;
+use super::idempotency::{CreateError, Created, Idempotency};
+use super::keys::Key;
+use super::transaction::{Action, Expression, TransactError};
+use super::{Item, Store, StoreError, keys, read, retry, write};
+use crate::domain::code::PromotionId;
+use crate::domain::promotion::{Promotion, Switch};
+
+/// How long terms serve without being read again: a pause or edit takes effect within this time. Source: design.md §5.
+pub(super) const AGES: Ages = Ages {
+    present: TimeDelta::seconds(10),
+    absent: TimeDelta::seconds(1),
+};
+/// Most promotions on one page of the list.
+pub const MAX_PAGE: u32 = 100;
+
+/// A promotion and how many serials it has minted in batches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The promotion.
+    pub promotion: Arc<Promotion>,
+    /// The first serial that is not minted.
+    pub minted: u64,
+}
+
+/// Whether remembered terms will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Up to 10 s old (1 s for absence).
+    Remembered,
+    /// Read now, strongly consistent.
+    Now,
+}
+
+/// Why a promotion was not switched.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// There is no such promotion.
+    #[error("there is no such promotion")]
+    Unknown,
+    /// It was ended before, which is final.
+    #[error("the promotion was ended")]
+    Ended,
+    /// The table did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Counter {
+    pub(super) minted: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ListEntry {
+    id: PromotionId,
+}
+
+/// A page of promotions, newest first, and where the next one starts.
+#[derive(Clone, Debug)]
+pub struct PromotionPage {
+    /// The promotions.
+    pub promotions: Vec<Known>,
+    /// What to pass for the next page; none on the last.
+    pub cursor: Option<String>,
+}
+
+impl Store {
+    /// Stores a new promotion with `answer` as what its creation is answered with.
+    ///
+    /// # Errors
+    /// [`CreateError::Taken`] if its id is in use: draw another.
+    pub async fn create_promotion(
+        &self,
+        promotion: &Promotion,
+        request: Option<&Idempotency>,
+        answer: &str,
+    ) -> Result<Created, CreateError> {
+        let id = &promotion.id;
+        let actions = vec![
+            Action::PutNew(write(&keys::terms(id), promotion)?),
+            Action::PutNew(write(&keys::counter(id), &Counter { minted: 0 })?),
+            Action::PutNew(write(
+                &keys::promotion_entry(promotion.created_at, id),
+                &ListEntry { id: id.clone() },
+            )?),
+        ];
+        self.create(actions, request, answer, promotion.created_at)
+            .await
+    }
+
+    /// The promotion with this id, or `None`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn promotion(
+        &self,
+        id: &PromotionId,
+        freshness: Freshness,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Known>, StoreError> {
+        if freshness == Freshness::Remembered
+            && let Some(known) = self.promotions.fresh(id, now, AGES)
+        {
+            return Ok(known);
+        }
+        let known = self.read_promotions(std::slice::from_ref(id)).await?.pop();
+        self.promotions.put(id.clone(), now, known.clone());
+        Ok(known)
+    }
+
+    /// Switches a promotion on, off or (for good) to its end. Switching to what it is already changes nothing.
+    ///
+    /// # Errors
+    /// [`SwitchError`] if there is none, if it was ended, or if the table does not answer.
+    pub async fn switch_promotion(
+        &self,
+        id: &PromotionId,
+        to: Switch,
+        now: DateTime<Utc>,
+    ) -> Result<Known, SwitchError> {
+        let mut attempts = retry::Attempts::new();
+        loop {
+            let known = self
+                .promotion(id, Freshness::Now, now)
+                .await?
+                .ok_or(SwitchError::Unknown)?;
+            match known.promotion.switch {
+                current if current == to => return Ok(known),
+                Switch::Ended => return Err(SwitchError::Ended),
+                Switch::On | Switch::Paused => {}
+            }
+            let mut changed = Promotion::clone(&known.promotion);
+            changed.switch = to;
+            changed.version += 1;
+            let unchanged =
+                Expression::new("version = :seen").number(":seen", known.promotion.version);
+            match self
+                .transact(vec![Action::Put(
+                    write(&keys::terms(id), &changed)?,
+                    unchanged,
+                )])
+                .await
+            {
+                Ok(()) => {
+                    self.promotions.forget(id);
+                    return Ok(Known {
+                        promotion: Arc::new(changed),
+                        minted: known.minted,
+                    });
+                }
+                // Someone else changed it, or nothing is decided: look again.
+                Err(TransactError::Cancelled(_)) => attempts.pause().await?,
+                Err(TransactError::Store(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// At most `limit` promotions, newest first, from `cursor` on.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn list_promotions(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<PromotionPage, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .scan_index_forward(false);
+        let request = request
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .expression_attribute_values(":pk", AttributeValue::S(keys::PROMOTIONS.to_owned()));
+        let request = match cursor {
+            None => request.key_condition_expression("pk = :pk"),
+            Some(cursor) => request
+                .key_condition_expression("pk = :pk AND sk < :cursor")
+                .expression_attribute_values(":cursor", AttributeValue::S(cursor.to_owned())),
+        };
+        let page = request.send().await.map_err(StoreError::unavailable)?;
+        let more = page.last_evaluated_key.is_some();
+        let items = page.items.unwrap_or_default();
+        let last = items
+            .last()
+            .and_then(|item| item.get("sk")?.as_s().ok())
+            .cloned();
+        let ids: Vec<PromotionId> = items
+            .into_iter()
+            .map(|item| read::<ListEntry>(item).map(|entry| entry.id))
+            .collect::<Result<_, _>>()?;
+        let mut promotions = self.read_promotions(&ids).await?;
+        promotions
+            .sort_by(|one, other| other.promotion.seniority().cmp(&one.promotion.seniority()));
+        Ok(PromotionPage {
+            promotions,
+            cursor: last.filter(|_| more),
+        })
+    }
+
+    /// Terms and counters of those of `ids` that exist, strongly consistent, in one request where they fit.
+    async fn read_promotions(&self, ids: &[PromotionId]) -> Result<Vec<Known>, StoreError> {
+        let mut wanted: Vec<_> = ids
+            .iter()
+            .flat_map(|id| [keys::terms(id), keys::counter(id)])
+            .map(|key| key.attributes())
+            .collect();
+        let (mut terms, mut counters) = (Vec::new(), std::collections::HashMap::new());
+        while !wanted.is_empty() {
+            let rest = wanted.split_off(wanted.len().min(100));
+            let (items, unread) = self.batch_get(wanted).await?;
+            wanted = unread;
+            wanted.extend(rest);
+            for item in items {
+                match Key::of(&item) {
+                    Some(Key { pk, sk }) if sk != "terms" => {
+                        counters.insert(pk, read::<Counter>(item)?.minted);
+                    }
+                    _ => terms.push(read::<Promotion>(item)?),
+                }
+            }
+        }
+        let known = |promotion: Promotion| {
+            let minted = counters
+                .get(&keys::promotion_partition(&promotion.id))
+                .copied()
+                .unwrap_or_default();
+            Known {
+                promotion: Arc::new(promotion),
+                minted,
+            }
+        };
+        Ok(terms.into_iter().map(known).collect())
+    }
+
+    /// Up to 100 items by key, strongly consistent, and the keys that were not read this time.
+    pub(super) async fn batch_get(
+        &self,
+        wanted: Vec<Item>,
+    ) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(wanted))
+            .consistent_read(true);
+        let keys = keys.build().map_err(StoreError::unavailable)?;
+        let request = self
+            .client
+            .batch_get_item()
+            .request_items(&self.table, keys);
+        let answer = request.send().await.map_err(StoreError::unavailable)?;
+        let items = answer
+            .responses
+            .and_then(|mut tables| tables.remove(&self.table))
+            .unwrap_or_default();
+        let unread = answer
+            .unprocessed_keys
+            .and_then(|mut tables| tables.remove(&self.table));
+        Ok((items, unread.map(|unread| unread.keys).unwrap_or_default()))
+    }
+}
