@@ -1,1 +1,65 @@
-//! placeholder
+//! `redeem-code`: what codes are worth (quotes), and using them for an order, exactly once.
+
+mod answer;
+mod quote;
+mod redeem;
+mod request;
+mod resolve;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{post, put};
+use shared::aws::Aws;
+use shared::clock::Clock;
+use shared::domain::identity::IdentityKey;
+use shared::env::{Env, StartError};
+use shared::http::auth::{self, Guard};
+use shared::secrets::{CodeKeys, fetch_identity_key};
+use shared::store::{Scope, Store};
+
+/// What the function keeps between requests.
+#[derive(Clone, Debug)]
+pub struct State {
+    store: Arc<Store>,
+    clock: Clock,
+    code_keys: Arc<CodeKeys>,
+    identity: Arc<IdentityKey>,
+}
+
+impl State {
+    /// Reads `TABLE_NAME`, and fetches the code keys and the identity key at the same time.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is missing or unusable.
+    pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
+        let aws = Aws::from_env(env)?;
+        let secrets = tokio::try_join!(CodeKeys::fetch(env, &aws), fetch_identity_key(env, &aws));
+        let (code_keys, identity) = secrets?;
+        Ok(Self {
+            store: Arc::new(Store::connect(env, &aws)?),
+            clock,
+            code_keys: Arc::new(code_keys),
+            identity: Arc::new(identity),
+        })
+    }
+}
+
+/// All routes, each for keys of scope `checkout` or `admin`.
+pub fn router(state: State) -> Router {
+    let guard = Guard {
+        store: Arc::clone(&state.store),
+        clock: state.clock.clone(),
+        scope: Scope::Checkout,
+    };
+    Router::new()
+        .route("/v1/quotes", post(quote::quote))
+        .route(
+            "/v1/redemptions/{order_id}",
+            put(redeem::redeem).get(redeem::read),
+        )
+        .route("/v1/redemptions/{order_id}/cancel", post(redeem::cancel))
+        .route_layer(from_fn_with_state(guard, auth::require))
+        .with_state(state)
+}

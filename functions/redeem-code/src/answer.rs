@@ -1,0 +1,96 @@
+//! A stored redemption as callers see it, with the text of its codes rendered again.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::domain::order::OrderId;
+use shared::domain::redemption::{
+    CodeAnswer, CodeRef, Priced, RedeemedCode, Redemption, RedemptionStatus,
+};
+use shared::http::Problem;
+use shared::store::Freshness;
+
+use crate::State;
+
+#[derive(Serialize)]
+pub(crate) struct RedemptionAnswer {
+    order_id: OrderId,
+    status: RedemptionStatus,
+    /// Absent for an order that was cancelled before it redeemed anything.
+    #[serde(flatten)]
+    priced: Option<Priced>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codes: Option<Vec<CodeAnswer>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redeemed_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_at: Option<DateTime<Utc>>,
+}
+
+impl RedemptionAnswer {
+    /// The first answer's amounts under the current status.
+    pub(crate) async fn render(
+        state: &State,
+        record: &Redemption,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Problem> {
+        let codes = match &record.redeemed {
+            None => None,
+            Some(redeemed) => {
+                let mut codes = Vec::with_capacity(redeemed.codes.len());
+                for code in &redeemed.codes {
+                    codes.push(render_code(state, code, now).await?);
+                }
+                Some(codes)
+            }
+        };
+        Ok(Self {
+            order_id: record.order_id.clone(),
+            status: record.status,
+            priced: record
+                .redeemed
+                .as_ref()
+                .map(|redeemed| redeemed.priced.clone()),
+            codes,
+            redeemed_at: record
+                .redeemed
+                .as_ref()
+                .map(|redeemed| redeemed.redeemed_at),
+            cancelled_at: record.cancelled_at,
+        })
+    }
+}
+
+async fn render_code(
+    state: &State,
+    code: &RedeemedCode,
+    now: DateTime<Utc>,
+) -> Result<CodeAnswer, Problem> {
+    let text = match &code.code {
+        CodeRef::Word(word) => word.clone(),
+        CodeRef::Serial(serial) => {
+            let known = state
+                .store
+                .promotion(&code.promotion_id, Freshness::Remembered, now)
+                .await?;
+            let missing = || {
+                Problem::unavailable(&format!(
+                    "promotion {} of a redemption is missing",
+                    code.promotion_id
+                ))
+            };
+            let promotion = known.ok_or_else(missing)?.promotion;
+            let master_key = state
+                .code_keys
+                .version(promotion.master_key_version)
+                .await?;
+            promotion.code_key(&master_key).seal(*serial).reveal()
+        }
+    };
+    Ok(CodeAnswer {
+        code: text,
+        promotion_id: Some(code.promotion_id.clone()),
+        applied: code.discount.is_some(),
+        discount: code.discount,
+        reason: code.reason,
+    })
+}

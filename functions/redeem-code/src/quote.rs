@@ -1,0 +1,33 @@
+//! `POST /v1/quotes`: what codes are worth for a cart. Writes nothing.
+
+use axum::extract::State as Shared;
+use serde::Serialize;
+use shared::domain::redemption::{CodeAnswer, Priced};
+use shared::http::{Body, Problem};
+
+use crate::State;
+use crate::request::QuoteBody;
+use crate::resolve::{Resolved, judge_items, price_good_ones, resolve};
+
+#[derive(Serialize)]
+pub(crate) struct QuoteAnswer {
+    #[serde(flatten)]
+    priced: Priced,
+    codes: Vec<CodeAnswer>,
+}
+
+pub(crate) async fn quote(
+    Shared(state): Shared<State>,
+    Body(body): Body<QuoteBody>,
+) -> Result<Body<QuoteAnswer>, Problem> {
+    let request = body.check()?;
+    let now = state.clock.now();
+    let mut resolved = resolve(&state, &request.codes, now).await?;
+    judge_items(&state, &mut resolved, now).await?;
+    let allocation = price_good_ones(&request.cart, &mut resolved);
+    let priced = Priced::new(&request.cart, &allocation);
+    Ok(Body(QuoteAnswer {
+        priced,
+        codes: resolved.iter().map(Resolved::answer).collect(),
+    }))
+}

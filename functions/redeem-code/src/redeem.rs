@@ -1,0 +1,198 @@
+//! `/v1/redemptions/{order_id}`: redeem, read, cancel.
+//!
+//! A redemption that goes through is one request to the table. Only a refusal looks further, because the order may have
+//! redeemed the same request before: then that first answer stands, whatever its promotion has become since.
+
+use axum::extract::{Path, State as Shared};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use rand::RngExt;
+use shared::domain::order::OrderId;
+use shared::domain::redemption::{Priced, Reason, Redeemed, Redemption, RedemptionStatus, Refusal};
+use shared::http::body::json;
+use shared::http::{Body, FieldError, NoBody, Problem};
+use shared::store::{CodeItem, Draw, Redeem};
+
+use crate::State;
+use crate::answer::RedemptionAnswer;
+use crate::request::{RedemptionBody, Request};
+use crate::resolve::{Resolved, judge_items, price_good_ones, resolve};
+
+pub(crate) async fn redeem(
+    Shared(state): Shared<State>,
+    Path(order_id): Path<String>,
+    Body(body): Body<RedemptionBody>,
+) -> Result<Response, Problem> {
+    let order_id = OrderId::try_from(order_id).map_err(|error| {
+        Problem::invalid_body(vec![FieldError::new("/order_id", error.to_string())])
+    })?;
+    let call = Call {
+        request: body.check()?,
+        order_id,
+        now: state.clock.now(),
+        written_by: format!("{:032x}", rand::rng().random::<u128>()),
+    };
+    let record = call.redeem(&state).await?;
+    let ours = record
+        .redeemed
+        .as_ref()
+        .is_some_and(|redeemed| redeemed.written_by == call.written_by);
+    let status = if ours {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok(json(
+        status,
+        &RedemptionAnswer::render(&state, &record, call.now).await?,
+    ))
+}
+
+/// One `PUT` on its way.
+struct Call {
+    order_id: OrderId,
+    request: Request,
+    now: DateTime<Utc>,
+    /// Marks the record this call writes.
+    written_by: String,
+}
+
+impl Call {
+    /// The record under the order id that answers this call: written now, or by the same request before.
+    async fn redeem(&self, state: &State) -> Result<Redemption, Problem> {
+        let fingerprint = self
+            .request
+            .fingerprint(&state.identity)
+            .map_err(|error| Problem::unavailable(&error))?;
+        let mut resolved = resolve(state, &self.request.codes, self.now).await?;
+        let allocation = price_good_ones(&self.request.cart, &mut resolved);
+        if refuses(&resolved) {
+            return self
+                .refuse_unless_recorded(state, resolved, &fingerprint)
+                .await;
+        }
+        let record = self.record(
+            &resolved,
+            Priced::new(&self.request.cart, &allocation),
+            fingerprint.clone(),
+        );
+        let draws: Vec<Draw> = resolved
+            .iter()
+            .filter(|code| code.verdict.is_ok())
+            .filter_map(Resolved::draw)
+            .collect();
+        match state.store.redeem(&record, &draws).await? {
+            Redeem::Done => Ok(record),
+            Redeem::Recorded(recorded) => first_answer(*recorded, &fingerprint),
+            Redeem::Refused(refused) => Err(self.explain(resolved, &draws, &refused)),
+        }
+    }
+
+    fn record(&self, resolved: &[Resolved], priced: Priced, fingerprint: String) -> Redemption {
+        let redeemed = Redeemed {
+            fingerprint,
+            written_by: self.written_by.clone(),
+            redeemed_at: self.now,
+            codes: resolved.iter().filter_map(Resolved::record).collect(),
+            priced,
+        };
+        Redemption {
+            order_id: self.order_id.clone(),
+            status: RedemptionStatus::Redeemed,
+            version: 1,
+            redeemed: Some(redeemed),
+            cancelled_at: None,
+        }
+    }
+
+    /// No transaction decided this refusal, so the order's record, if there is one, still may.
+    async fn refuse_unless_recorded(
+        &self,
+        state: &State,
+        mut resolved: Vec<Resolved>,
+        fingerprint: &str,
+    ) -> Result<Redemption, Problem> {
+        if let Some(recorded) = state.store.redemption(&self.order_id).await? {
+            return first_answer(recorded, fingerprint);
+        }
+        judge_items(state, &mut resolved, self.now).await?;
+        Err(Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into())
+    }
+
+    /// The refusal that the transaction's own conditions decided.
+    fn explain(
+        &self,
+        mut resolved: Vec<Resolved>,
+        draws: &[Draw],
+        refused: &[(usize, Option<CodeItem>)],
+    ) -> Problem {
+        for (index, item) in refused {
+            let Some(draw) = draws.get(*index) else {
+                continue;
+            };
+            for code in resolved
+                .iter_mut()
+                .filter(|code| code.draw().as_ref() == Some(draw))
+            {
+                code.judge(item.as_ref(), draw, self.now);
+            }
+        }
+        Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into()
+    }
+}
+
+/// Whether any code refuses the whole redemption; one left aside for a better one does not.
+fn refuses(resolved: &[Resolved]) -> bool {
+    resolved.iter().any(|code| {
+        code.verdict
+            .is_err_and(|reason| reason != Reason::BetterOneApplied)
+    })
+}
+
+/// The record, if the same request wrote it and it still stands.
+fn first_answer(recorded: Redemption, fingerprint: &str) -> Result<Redemption, Problem> {
+    if recorded.status == RedemptionStatus::Cancelled {
+        return Err(Refusal::OrderCancelled.into());
+    }
+    let same = recorded
+        .redeemed
+        .as_ref()
+        .is_some_and(|redeemed| redeemed.fingerprint == fingerprint);
+    if same {
+        Ok(recorded)
+    } else {
+        Err(Refusal::OrderAlreadyRedeemed.into())
+    }
+}
+
+pub(crate) async fn read(
+    Shared(state): Shared<State>,
+    Path(order_id): Path<String>,
+) -> Result<Body<RedemptionAnswer>, Problem> {
+    let unknown = || Problem::not_found("redemption");
+    let order_id = OrderId::try_from(order_id).map_err(|_| unknown())?;
+    let record = state
+        .store
+        .redemption(&order_id)
+        .await?
+        .ok_or_else(unknown)?;
+    RedemptionAnswer::render(&state, &record, state.clock.now())
+        .await
+        .map(Body)
+}
+
+pub(crate) async fn cancel(
+    Shared(state): Shared<State>,
+    Path(order_id): Path<String>,
+    _: NoBody,
+) -> Result<Body<RedemptionAnswer>, Problem> {
+    let order_id = OrderId::try_from(order_id).map_err(|error| {
+        Problem::invalid_body(vec![FieldError::new("/order_id", error.to_string())])
+    })?;
+    let now = state.clock.now();
+    let record = state.store.cancel(&order_id, now).await?;
+    RedemptionAnswer::render(&state, &record, now)
+        .await
+        .map(Body)
+}

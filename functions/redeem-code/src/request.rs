@@ -1,0 +1,231 @@
+//! What a checkout sends.
+
+use serde::{Deserialize, Serialize};
+use shared::domain::Fault;
+use shared::domain::cart::Cart;
+use shared::domain::code::{MAX_TYPED_CHARS, TypedCode};
+use shared::domain::identity::IdentityKey;
+use shared::domain::redemption::{Customer, MAX_CODES};
+
+/// Longest text that names a customer, in bytes.
+const MAX_IDENTITY_BYTES: usize = 254;
+
+/// The body of a quote.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuoteBody {
+    codes: Vec<String>,
+    customer: Option<Customer>,
+    client_ip: Option<String>,
+    cart: Cart,
+    #[serde(default)]
+    explain: bool,
+}
+
+/// The body of a redemption.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedemptionBody {
+    codes: Vec<String>,
+    customer: Option<Customer>,
+    client_ip: Option<String>,
+    cart: Cart,
+    hold_seconds: Option<u32>,
+}
+
+/// A request whose every value is within bounds, with each code once.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) codes: Vec<TypedCode>,
+    pub(crate) customer: Option<Customer>,
+    pub(crate) cart: Cart,
+}
+
+impl QuoteBody {
+    pub(crate) fn check(self) -> Result<Request, Vec<Fault>> {
+        let mut faults = Vec::new();
+        if self.explain {
+            faults.push(Fault::new(
+                "/explain",
+                "explanations are not available yet; leave this out",
+            ));
+        }
+        check(
+            self.codes,
+            self.customer,
+            self.client_ip.as_deref(),
+            self.cart,
+            faults,
+        )
+    }
+}
+
+impl RedemptionBody {
+    pub(crate) fn check(self) -> Result<Request, Vec<Fault>> {
+        let mut faults = Vec::new();
+        if self.hold_seconds.is_some() {
+            faults.push(Fault::new(
+                "/hold_seconds",
+                "holds are not available yet; leave this out",
+            ));
+        }
+        if self.codes.is_empty() {
+            faults.push(Fault::new("/codes", "a redemption needs at least one code"));
+        }
+        check(
+            self.codes,
+            self.customer,
+            self.client_ip.as_deref(),
+            self.cart,
+            faults,
+        )
+    }
+}
+
+fn check(
+    codes: Vec<String>,
+    customer: Option<Customer>,
+    client_ip: Option<&str>,
+    cart: Cart,
+    mut faults: Vec<Fault>,
+) -> Result<Request, Vec<Fault>> {
+    if codes.len() > MAX_CODES {
+        faults.push(Fault::new(
+            "/codes",
+            format!("a request has at most {MAX_CODES} codes"),
+        ));
+    }
+    for (index, code) in codes.iter().enumerate().take(MAX_CODES) {
+        if code.trim().is_empty() || code.chars().count() > MAX_TYPED_CHARS {
+            let detail = format!("a code has 1 to {MAX_TYPED_CHARS} characters");
+            faults.push(Fault::new(format!("/codes/{index}"), detail));
+        }
+    }
+    if let Some(customer) = &customer {
+        let identities = [
+            ("id", &customer.id),
+            ("email", &customer.email),
+            ("phone", &customer.phone),
+        ];
+        for (field, value) in identities {
+            let unusable =
+                |text: &String| text.trim().is_empty() || text.len() > MAX_IDENTITY_BYTES;
+            if value.as_ref().is_some_and(unusable) {
+                let detail = format!("an identity has 1 to {MAX_IDENTITY_BYTES} bytes");
+                faults.push(Fault::new(format!("/customer/{field}"), detail));
+            }
+        }
+    }
+    if client_ip.is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
+        faults.push(Fault::new(
+            "/client_ip",
+            "client_ip is an IPv4 or IPv6 address",
+        ));
+    }
+    faults.extend(cart.faults());
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut once: Vec<TypedCode> = Vec::with_capacity(codes.len());
+    for code in codes.iter().map(|code| TypedCode::read(code)) {
+        if !once.contains(&code) {
+            once.push(code);
+        }
+    }
+    Ok(Request {
+        codes: once,
+        customer,
+        cart,
+    })
+}
+
+/// What makes two requests the same: the set of codes, the customer and the cart, however they were typed.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    codes: Vec<String>,
+    customer: &'a Option<Customer>,
+    cart: &'a Cart,
+}
+
+impl Request {
+    /// Keyed hash of the request, so that its repetition is known without keeping it.
+    pub(crate) fn fingerprint(&self, key: &IdentityKey) -> Result<String, serde_json::Error> {
+        let mut codes: Vec<String> = self.codes.iter().map(TypedCode::canonical).collect();
+        codes.sort_unstable();
+        let canonical = Canonical {
+            codes,
+            customer: &self.customer,
+            cart: &self.cart,
+        };
+        Ok(key.fingerprint(&serde_json::to_vec(&canonical)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn body(change: impl FnOnce(&mut Value)) -> Result<Request, Vec<Fault>> {
+        let mut body = json!({
+            "codes": ["THX9-7K3M-9QXA-2F4T"],
+            "customer": {"email": "hanako@example.jp"},
+            "cart": {"currency": "JPY", "lines": [{"sku": "A", "quantity": 1, "unit_price": 1}]},
+        });
+        change(&mut body);
+        serde_json::from_value::<RedemptionBody>(body)
+            .unwrap()
+            .check()
+    }
+
+    #[test]
+    fn the_same_codes_typed_another_way_are_the_same_request() {
+        let key = IdentityKey::from_secret(b"secret");
+        let fingerprint = |codes: Value| {
+            body(|body| body["codes"] = codes)
+                .unwrap()
+                .fingerprint(&key)
+                .unwrap()
+        };
+        let first = fingerprint(json!(["THX9-7K3M-9QXA-2F4T", "HANAKO10"]));
+        assert_eq!(
+            first,
+            fingerprint(json!(["hanako 10", "thx97k3m9qxa2f4t", "HANAKO10"]))
+        );
+        assert_ne!(first, fingerprint(json!(["HANAKO10"])));
+        let dearer = body(|body| body["cart"]["lines"][0]["unit_price"] = json!(2)).unwrap();
+        assert_ne!(
+            body(|_| ()).unwrap().fingerprint(&key).unwrap(),
+            dearer.fingerprint(&key).unwrap()
+        );
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_all_pointed_at() {
+        let faults = body(|body| {
+            body["codes"] = json!(["", "x".repeat(65)]);
+            body["customer"] = json!({"phone": ""});
+            body["client_ip"] = json!("localhost");
+            body["hold_seconds"] = json!(60);
+            body["cart"]["lines"][0]["quantity"] = json!(0);
+        });
+        let pointers: Vec<_> = faults
+            .unwrap_err()
+            .into_iter()
+            .map(|fault| fault.pointer)
+            .collect();
+        let expected = [
+            "/hold_seconds",
+            "/codes/0",
+            "/codes/1",
+            "/customer/phone",
+            "/client_ip",
+            "/cart/lines/0/quantity",
+        ];
+        assert_eq!(pointers, expected);
+        let eleven: Vec<_> = (0..11).map(|number| format!("WORD{number}")).collect();
+        assert!(body(|body| body["codes"] = json!(eleven)).is_err());
+        assert!(body(|body| body["codes"] = json!([])).is_err());
+    }
+}
