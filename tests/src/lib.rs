@@ -1,1 +1,9 @@
-//! placeholder
+//! What the black-box tests stand on: a stack of their own, callers, and faults between the SDK and the engine.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "test helpers end the test they serve"
+)]
+
+pub mod faults;

@@ -51,7 +51,7 @@ impl QuoteBody {
             ));
         }
         check(
-            self.codes,
+            &self.codes,
             self.customer,
             self.client_ip.as_deref(),
             self.cart,
@@ -73,7 +73,7 @@ impl RedemptionBody {
             faults.push(Fault::new("/codes", "a redemption needs at least one code"));
         }
         check(
-            self.codes,
+            &self.codes,
             self.customer,
             self.client_ip.as_deref(),
             self.cart,
@@ -83,7 +83,7 @@ impl RedemptionBody {
 }
 
 fn check(
-    codes: Vec<String>,
+    codes: &[String],
     customer: Option<Customer>,
     client_ip: Option<&str>,
     cart: Cart,

@@ -177,9 +177,12 @@ impl Resolved {
 
     /// Takes the item's word for the code's state; a used code stays used whatever its promotion says.
     pub(crate) fn judge(&mut self, item: Option<&CodeItem>, draw: &Draw, now: DateTime<Utc>) {
+        let expired = |item: &CodeItem| {
+            item.expires_ms
+                .is_some_and(|expires| expires <= now.timestamp_millis())
+        };
         let reason = match item {
             None if draw.serial.is_thank_you() => Reason::CodeUnknown,
-            None => return,
             Some(CodeItem {
                 state: CodeState::Redeemed,
                 ..
@@ -188,14 +191,8 @@ impl Resolved {
                 state: CodeState::Voided,
                 ..
             }) => Reason::Voided,
-            Some(item)
-                if item
-                    .expires_ms
-                    .is_some_and(|expires| expires <= now.timestamp_millis()) =>
-            {
-                Reason::Expired
-            }
-            Some(_) => return,
+            Some(item) if expired(item) => Reason::Expired,
+            None | Some(_) => return,
         };
         if reason == Reason::CodeUnknown {
             self.found = None;

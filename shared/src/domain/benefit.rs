@@ -71,7 +71,7 @@ impl TryFrom<BenefitBody> for Benefit {
     fn try_from(body: BenefitBody) -> Result<Self, InvalidBenefit> {
         match body.kind {
             BenefitKind::PercentOff => {
-                absent(body.amount, "amount", "percent_off")?;
+                absent(body.amount.as_ref(), "amount", "percent_off")?;
                 let percent = body.percent.ok_or(InvalidBenefit::Missing("percent"))?;
                 if body.max_discount == Some(Amount::ZERO) {
                     return Err(InvalidBenefit::Zero("max_discount"));
@@ -82,8 +82,8 @@ impl TryFrom<BenefitBody> for Benefit {
                 })
             }
             BenefitKind::AmountOff => {
-                absent(body.percent, "percent", "amount_off")?;
-                absent(body.max_discount, "max_discount", "amount_off")?;
+                absent(body.percent.as_ref(), "percent", "amount_off")?;
+                absent(body.max_discount.as_ref(), "max_discount", "amount_off")?;
                 match body.amount.ok_or(InvalidBenefit::Missing("amount"))? {
                     Amount::ZERO => Err(InvalidBenefit::Zero("amount")),
                     amount => Ok(Self::AmountOff { amount }),
@@ -94,7 +94,7 @@ impl TryFrom<BenefitBody> for Benefit {
 }
 
 fn absent<T>(
-    value: Option<T>,
+    value: Option<&T>,
     field: &'static str,
     kind: &'static str,
 ) -> Result<(), InvalidBenefit> {

@@ -36,6 +36,7 @@ impl Amount {
     }
 
     /// `self - other`, but never below zero.
+    #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
@@ -48,6 +49,7 @@ impl Amount {
     }
 
     /// The share `percent` of this amount, rounded half up to the minor unit; never more than the amount.
+    #[must_use]
     pub fn percent(self, percent: BasisPoints) -> Self {
         // 10^18 × 10^4 fits u128 with room to spare, so nothing here can saturate.
         let scaled = u128::from(self.0).saturating_mul(u128::from(percent.0));
@@ -60,7 +62,7 @@ impl Amount {
 
     /// Written for people: with the currency's sign, thousands separators and its number of decimals (`¥12,340`, `$12.40`).
     pub fn display(self, currency: Currency) -> String {
-        let decimals = usize::try_from(currency.exponent()).unwrap_or_default();
+        let decimals = usize::from(currency.exponent());
         let digits = format!("{:0>width$}", self.0, width = decimals.saturating_add(1));
         let (whole, fraction) = digits.split_at(digits.len().saturating_sub(decimals));
         let grouped: Vec<&str> = whole

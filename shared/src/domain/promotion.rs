@@ -105,10 +105,6 @@ impl Minimum {
             && self.quantity.is_none_or(|least| quantity >= least)
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
     fn is_nothing(&self) -> bool {
         self.subtotal.is_none() && self.quantity.is_none()
     }
@@ -324,7 +320,7 @@ pub struct KeyRef {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn terms(json: serde_json::Value) -> PromotionTerms {
+    pub(crate) fn terms(json: &serde_json::Value) -> PromotionTerms {
         let mut all = serde_json::json!({"name": "Test", "currency": "JPY", "benefit": {"type": "percent_off", "percent": 10}});
         for (field, value) in json.as_object().unwrap() {
             all[field] = value.clone();
@@ -332,7 +328,7 @@ pub(crate) mod tests {
         serde_json::from_value(all).unwrap()
     }
 
-    pub(crate) fn promotion(id: &str, json: serde_json::Value) -> Promotion {
+    pub(crate) fn promotion(id: &str, json: &serde_json::Value) -> Promotion {
         let keys = KeyRef {
             salt: [0; 16],
             master_key_version: 1,
@@ -361,7 +357,7 @@ pub(crate) mod tests {
         };
         let effective = |starts_at: serde_json::Value| {
             let id = PromotionId::random();
-            let terms = terms(serde_json::json!({"starts_at": starts_at}));
+            let terms = terms(&serde_json::json!({"starts_at": starts_at}));
             Promotion::new(
                 id,
                 terms,
@@ -388,7 +384,7 @@ pub(crate) mod tests {
     #[test]
     fn windows_are_half_open_and_ending_beats_pausing() {
         let window = serde_json::json!({"starts_at": "2026-12-02T00:00:00Z", "ends_at": "2026-12-03T00:00:00Z"});
-        let mut promotion = promotion("THX9", window);
+        let mut promotion = promotion("THX9", &window);
         assert_eq!(
             promotion.status_at(at("2026-12-01T23:59:59.999Z")),
             Status::Scheduled
@@ -423,8 +419,8 @@ pub(crate) mod tests {
 
     #[test]
     fn terms_that_cannot_be_are_pointed_at() {
-        let pointers = |json| {
-            terms(json)
+        let pointers = |json: serde_json::Value| {
+            terms(&json)
                 .faults()
                 .into_iter()
                 .map(|fault| fault.pointer)

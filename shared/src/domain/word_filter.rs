@@ -59,11 +59,7 @@ mod tests {
     #[test]
     fn version_1_never_changes() {
         let digest = Sha256::digest(VERSION_1.join(",").as_bytes());
-        let hex: String = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = super::super::identity::hex(&digest[..8]);
         assert_eq!(hex, "b6d8ee31f5730588");
     }
 }

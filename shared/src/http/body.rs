@@ -143,7 +143,7 @@ fn unknown_field(detail: &str) -> Option<String> {
     rest.split_once('`').map(|(name, _)| name.to_owned())
 }
 
-/// serde_json's message without its "at line 1 column 2", which the pointer says better.
+/// `serde_json`'s message without its "at line 1 column 2", which the pointer says better.
 fn without_position(detail: &str) -> String {
     detail
         .rsplit_once(" at line ")
@@ -153,15 +153,11 @@ fn without_position(detail: &str) -> String {
 
 /// The JSON pointer of a path.
 fn pointer(segments: &[impl AsRef<str>]) -> String {
-    segments
-        .iter()
-        .map(|segment| {
-            format!(
-                "/{}",
-                segment.as_ref().replace('~', "~0").replace('/', "~1")
-            )
-        })
-        .collect()
+    segments.iter().fold(String::new(), |mut pointer, segment| {
+        pointer.push('/');
+        pointer.push_str(&segment.as_ref().replace('~', "~0").replace('/', "~1"));
+        pointer
+    })
 }
 
 #[cfg(test)]

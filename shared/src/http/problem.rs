@@ -3,7 +3,8 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::domain::Fault;
 use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
@@ -32,10 +33,10 @@ impl FieldError {
 /// A failure as the caller sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Problem {
-    #[serde(rename = "type")]
-    kind: String,
     title: &'static str,
     status: u16,
+    /// Also the last part of its `type`.
+    #[serde(flatten, serialize_with = "type_and_code")]
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -43,15 +44,20 @@ pub struct Problem {
     errors: Vec<FieldError>,
     /// What happened to each code, where codes were refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    codes: Option<serde_json::Value>,
+    codes: Option<Box<serde_json::Value>>,
+}
+
+fn type_and_code<S: Serializer>(code: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(2))?;
+    map.serialize_entry("type", &format!("urn:okaeri:problem:{code}"))?;
+    map.serialize_entry("code", code)?;
+    map.end()
 }
 
 impl Problem {
     /// A failure with its status, stable code and fixed title.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
-        let kind = format!("urn:okaeri:problem:{code}");
         Self {
-            kind,
             title,
             status: status.as_u16(),
             code,
@@ -71,7 +77,7 @@ impl Problem {
     /// Adds what happened to each code.
     #[must_use]
     pub fn codes(mut self, codes: serde_json::Value) -> Self {
-        self.codes = Some(codes);
+        self.codes = Some(Box::new(codes));
         self
     }
 

@@ -77,7 +77,7 @@ impl NewApiKey {
 }
 
 /// SHA-256 of a bearer key, in hex.
-pub fn digest(text: &str) -> String {
+fn digest(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes()))
 }
 

@@ -11,7 +11,13 @@ const MAX_ENTRIES: usize = 10_000;
 
 /// Values (or their known absence) by key, each with the time it was read.
 pub(super) struct Cache<K, V> {
-    entries: Mutex<HashMap<K, (DateTime<Utc>, Option<V>)>>,
+    entries: Mutex<HashMap<K, Entry<V>>>,
+}
+
+struct Entry<V> {
+    read_at: DateTime<Utc>,
+    /// `None`: known to be absent.
+    value: Option<V>,
 }
 
 /// How long an entry may serve.
@@ -29,9 +35,13 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
     }
 
     /// What is remembered of `key`, unless it was read `ages` ago or longer (or in the future: the clock moved).
+    #[expect(
+        clippy::option_option,
+        reason = "not remembered, known to be absent, present"
+    )]
     pub(super) fn fresh(&self, key: &K, now: DateTime<Utc>, ages: Ages) -> Option<Option<V>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read_at, value) = entries.get(key)?;
+        let Entry { read_at, value } = entries.get(key)?;
         let limit = if value.is_some() {
             ages.present
         } else {
@@ -46,7 +56,13 @@ impl<K: Eq + Hash, V: Clone> Cache<K, V> {
         if entries.len() >= MAX_ENTRIES {
             entries.clear();
         }
-        entries.insert(key, (now, value));
+        entries.insert(
+            key,
+            Entry {
+                read_at: now,
+                value,
+            },
+        );
     }
 
     pub(super) fn forget(&self, key: &K) {

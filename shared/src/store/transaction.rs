@@ -11,9 +11,6 @@ use aws_sdk_dynamodb::types::{
 use super::keys::Key;
 use super::{Item, Store, StoreError};
 
-/// Most actions one transaction holds. Source: `TransactWriteItems` in the DynamoDB API reference.
-pub(super) const MAX_ACTIONS: usize = 100;
-
 /// A condition (or update) with its `:values` and `#names`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expression {
@@ -39,8 +36,8 @@ impl Expression {
         self.value(name, AttributeValue::S(value.into()))
     }
 
-    pub(super) fn number(self, name: &str, value: impl ToString) -> Self {
-        self.value(name, AttributeValue::N(value.to_string()))
+    pub(super) fn number(self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.value(name, AttributeValue::N(format!("{value}")))
     }
 
     pub(super) fn name(mut self, name: &str, attribute: &str) -> Self {
@@ -131,74 +128,75 @@ impl Store {
     }
 
     fn item(&self, action: Action) -> Result<TransactWriteItem, StoreError> {
-        let builder = TransactWriteItem::builder();
-        let table = &self.table;
-        let all_old = ReturnValues::AllOld;
+        let built = TransactWriteItem::builder();
         let built = match action {
             Action::PutNew(item) => {
-                let put = Put::builder().table_name(table).set_item(Some(item));
-                let put = put
-                    .condition_expression("attribute_not_exists(pk)")
-                    .return_values_on_condition_check_failure(all_old);
-                builder.put(put.build().map_err(StoreError::unavailable)?)
+                built.put(self.put(item, &Expression::new("attribute_not_exists(pk)"))?)
             }
-            Action::Put(item, condition) => {
-                let put = Put::builder()
-                    .table_name(table)
-                    .set_item(Some(item))
-                    .condition_expression(condition.text);
-                let put = put
-                    .set_expression_attribute_values(condition.values())
-                    .set_expression_attribute_names(condition.names());
-                builder.put(
-                    put.return_values_on_condition_check_failure(all_old)
-                        .build()
-                        .map_err(StoreError::unavailable)?,
-                )
-            }
+            Action::Put(item, condition) => built.put(self.put(item, &condition)?),
             Action::Update {
                 key,
                 update,
                 condition,
-            } => {
-                let change = Update::builder()
-                    .table_name(table)
-                    .set_key(Some(key.attributes()))
-                    .update_expression(update);
-                let change = change
-                    .condition_expression(condition.text)
-                    .set_expression_attribute_values(condition.values());
-                let change = change
-                    .set_expression_attribute_names(condition.names())
-                    .return_values_on_condition_check_failure(all_old);
-                builder.update(change.build().map_err(StoreError::unavailable)?)
-            }
-            Action::Check(key, condition) => {
-                let check = ConditionCheck::builder()
-                    .table_name(table)
-                    .set_key(Some(key.attributes()));
-                let check = check
-                    .condition_expression(condition.text)
-                    .set_expression_attribute_values(condition.values());
-                let check = check
-                    .set_expression_attribute_names(condition.names())
-                    .return_values_on_condition_check_failure(all_old);
-                builder.condition_check(check.build().map_err(StoreError::unavailable)?)
-            }
-            Action::Delete(key, condition) => {
-                let delete = Delete::builder()
-                    .table_name(table)
-                    .set_key(Some(key.attributes()));
-                let delete = delete
-                    .condition_expression(condition.text)
-                    .set_expression_attribute_values(condition.values());
-                let delete = delete
-                    .set_expression_attribute_names(condition.names())
-                    .return_values_on_condition_check_failure(all_old);
-                builder.delete(delete.build().map_err(StoreError::unavailable)?)
-            }
+            } => built.update(self.update(&key, update, &condition)?),
+            Action::Check(key, condition) => built.condition_check(self.check(&key, &condition)?),
+            Action::Delete(key, condition) => built.delete(self.delete(&key, &condition)?),
         };
         Ok(built.build())
+    }
+
+    fn put(&self, item: Item, condition: &Expression) -> Result<Put, StoreError> {
+        Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(condition.values())
+            .set_expression_attribute_names(condition.names())
+            .return_values_on_condition_check_failure(ReturnValues::AllOld)
+            .build()
+            .map_err(StoreError::unavailable)
+    }
+
+    fn update(
+        &self,
+        key: &Key,
+        update: &str,
+        condition: &Expression,
+    ) -> Result<Update, StoreError> {
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(condition.values())
+            .set_expression_attribute_names(condition.names())
+            .return_values_on_condition_check_failure(ReturnValues::AllOld)
+            .build()
+            .map_err(StoreError::unavailable)
+    }
+
+    fn check(&self, key: &Key, condition: &Expression) -> Result<ConditionCheck, StoreError> {
+        ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(condition.values())
+            .set_expression_attribute_names(condition.names())
+            .return_values_on_condition_check_failure(ReturnValues::AllOld)
+            .build()
+            .map_err(StoreError::unavailable)
+    }
+
+    fn delete(&self, key: &Key, condition: &Expression) -> Result<Delete, StoreError> {
+        Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(condition.values())
+            .set_expression_attribute_names(condition.names())
+            .return_values_on_condition_check_failure(ReturnValues::AllOld)
+            .build()
+            .map_err(StoreError::unavailable)
     }
 }
 

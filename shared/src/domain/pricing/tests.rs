@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "test values are small")]
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -19,14 +21,14 @@ fn minor(amounts: &[Amount]) -> Vec<u64> {
 fn percent(id: &str, percent: f64) -> Promotion {
     promotion(
         id,
-        json!({"benefit": {"type": "percent_off", "percent": percent}, "combinability": "unrestricted"}),
+        &json!({"benefit": {"type": "percent_off", "percent": percent}, "combinability": "unrestricted"}),
     )
 }
 
 fn amount(id: &str, amount: u64) -> Promotion {
     promotion(
         id,
-        json!({"benefit": {"type": "amount_off", "amount": amount}, "combinability": "unrestricted"}),
+        &json!({"benefit": {"type": "amount_off", "amount": amount}, "combinability": "unrestricted"}),
     )
 }
 
@@ -52,7 +54,7 @@ fn a_percentage_is_rounded_once_and_spread_by_largest_remainder() {
 fn max_discount_caps_and_an_amount_never_exceeds_its_lines() {
     let capped = promotion(
         "CAPP",
-        json!({"benefit": {"type": "percent_off", "percent": 50, "max_discount": 300}}),
+        &json!({"benefit": {"type": "percent_off", "percent": 50, "max_discount": 300}}),
     );
     assert_eq!(
         price(&cart(&[("A", 1, 1000)]), &[&capped])
@@ -74,7 +76,7 @@ fn only_eligible_lines_are_discounted_and_judged_by_the_minimum() {
         "products": {"include": ["A", "B"], "exclude": ["B"]},
         "minimum": {"subtotal": 500, "quantity": 2},
     });
-    let promotion = promotion("THX9", terms);
+    let promotion = promotion("THX9", &terms);
     let discounts = |lines: &[(&str, u64, u64)]| price(&cart(lines), &[&promotion]);
     assert_eq!(
         minor(&discounts(&[("A", 2, 250), ("B", 5, 900), ("C", 1, 10)]).lines),
@@ -110,7 +112,7 @@ fn percentages_come_before_amounts_and_each_works_on_what_is_left() {
 
 #[test]
 fn an_exclusive_promotion_applies_only_alone_and_any_promotion_only_once() {
-    let exclusive = promotion("EXC0", json!({}));
+    let exclusive = promotion("EXC0", &json!({}));
     let open = percent("0PEN", 10.0);
     let cart = cart(&[("A", 1, 1000)]);
     let expected = [
@@ -133,7 +135,7 @@ fn of_preferential_promotions_the_best_for_the_buyer_wins_whatever_the_order() {
     let preferential = |id: &str, percent: u64| {
         promotion(
             id,
-            json!({"benefit": {"type": "percent_off", "percent": percent}, "combinability": "preferential"}),
+            &json!({"benefit": {"type": "percent_off", "percent": percent}, "combinability": "preferential"}),
         )
     };
     let (small, large) = (preferential("SMA5", 5), preferential("BGGR", 20));
@@ -172,7 +174,7 @@ prop_compose! {
             if *restricted {
                 terms["products"] = json!({"include": ["S0", "S1"]});
             }
-            promotion(&format!("P00{index}"), terms)
+            promotion(&format!("P00{index}"), &terms)
         }).collect()
     }
 }
