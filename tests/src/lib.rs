@@ -2,8 +2,12 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "test helpers end the test they serve"
 )]
 
 pub mod faults;
+mod stack;
+
+pub use stack::{Answer, Caller, Stack, completed, redemption};

@@ -1,0 +1,135 @@
+//! Redemption while requests, answers and transactions go wrong between the SDK and the engine.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use integration::faults::{Fault, FaultProxy};
+use integration::{Stack, redemption};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+/// `redeem-code` with faults in front of its table.
+struct Faulty {
+    stack: Stack,
+    proxy: FaultProxy,
+    router: axum::Router,
+}
+
+impl Faulty {
+    async fn start() -> Self {
+        let stack = Stack::start().await;
+        let proxy = FaultProxy::start(stack.running().dynamodb_url()).await;
+        let state = redeem_code::State::load(&stack.env_through(&proxy.url), stack.clock().clone()).await.unwrap();
+        let router = shared::http::edge::finish(redeem_code::router(state));
+        Self { stack, proxy, router }
+    }
+
+    async fn code(&self, terms: Value) -> (Value, String) {
+        let promotion = self.stack.promotion(terms).await;
+        let code = self.stack.codes(&promotion, 1).await.remove(0);
+        (promotion, code)
+    }
+
+    async fn redeem(&self, order: &str, code: &str) -> (StatusCode, Value) {
+        let request = Request::put(format!("/v1/redemptions/{order}"))
+            .header("authorization", "Bearer okaeri_local_checkout")
+            .body(Body::from(redemption(&[code]).to_string()))
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_warm_redemption_is_one_request_to_the_table() {
+    let faulty = Faulty::start().await;
+    let promotion = faulty.stack.promotion(json!({})).await;
+    let codes = faulty.stack.codes(&promotion, 2).await;
+    assert_eq!(faulty.redeem("1", &codes[0]).await.0, StatusCode::CREATED);
+    faulty.proxy.take_operations();
+    assert_eq!(faulty.redeem("2", &codes[1]).await.0, StatusCode::CREATED);
+    assert_eq!(faulty.proxy.take_operations(), ["TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn whatever_happens_to_one_request_the_winner_wins_once_and_nobody_else() {
+    let faulty = Faulty::start().await;
+    let faults = [
+        Fault::DropRequest,
+        Fault::ApplyThenDropReply,
+        Fault::ApplyThen500,
+        Fault::ApplyThenHold(Duration::from_secs(1)),
+        Fault::Duplicate,
+        Fault::Cancel(vec!["TransactionConflict", "None"]),
+        Fault::Cancel(vec!["None", "TransactionConflict"]),
+        Fault::Cancel(vec!["ThrottlingError", "None"]),
+        Fault::Cancel(vec!["SomethingNew", "ConditionalCheckFailed"]),
+        Fault::Cancel(vec!["TransactionConflict", "ConditionalCheckFailed"]),
+        Fault::Cancel(vec!["ConditionalCheckFailed", "TransactionConflict"]),
+    ];
+    for (number, fault) in faults.into_iter().enumerate() {
+        let (_, code) = faulty.code(json!({})).await;
+        let winner = format!("winner-{number}");
+        faulty.proxy.once("TransactWriteItems", fault.clone());
+        let (status, first) = faulty.redeem(&winner, &code).await;
+        assert_eq!(status, StatusCode::CREATED, "{fault:?}: {first}");
+        let (status, again) = faulty.redeem(&winner, &code).await;
+        assert_eq!((status, &again), (StatusCode::OK, &first), "{fault:?}");
+        let (status, loser) = faulty.redeem(&format!("loser-{number}"), &code).await;
+        assert_eq!((status, &loser["code"]), (StatusCode::CONFLICT, &json!("code-already-redeemed")), "{fault:?}");
+    }
+    assert_eq!(faulty.proxy.faults(), 11);
+}
+
+#[tokio::test]
+async fn a_conflict_beside_a_failed_condition_decides_nothing() {
+    let faulty = Faulty::start().await;
+    let (_, code) = faulty.code(json!({})).await;
+    let (_, first) = faulty.redeem("winner", &code).await;
+    // The winner's retry fails both conditions; a conflict in place of either must not become a 409.
+    for place in [0, 1] {
+        faulty.proxy.once("TransactWriteItems", Fault::MixInConflict(place));
+        let (status, again) = faulty.redeem("winner", &code).await;
+        assert_eq!((status, &again), (StatusCode::OK, &first), "conflict at {place}");
+    }
+    assert_eq!(faulty.proxy.faults(), 2);
+}
+
+#[tokio::test]
+async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_was_paused_or_ended() {
+    for end in ["pause", "end"] {
+        let faulty = Faulty::start().await;
+        let (promotion, code) = faulty.code(json!({})).await;
+        // Applied, but every answer is lost until the caller gives up.
+        faulty.proxy.plan(|operation| match operation {
+            "TransactWriteItems" => Fault::ApplyThenDropReply,
+            _ => Fault::Pass,
+        });
+        assert_eq!(faulty.redeem("winner", &code).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        faulty.proxy.plan(|_| Fault::Pass);
+        let path = format!("POST /v1/promotions/{}/{end}", promotion["id"].as_str().unwrap());
+        faulty.stack.admin(&path, Value::Null).await.expect(200);
+        // Terms are remembered for 10 s.
+        faulty.stack.advance("PT11S").await;
+        let (status, answer) = faulty.redeem("winner", &code).await;
+        assert_eq!(status, StatusCode::OK, "{end}: {answer}");
+        assert_eq!(answer["discount"], 396);
+        let (status, other) = faulty.redeem("other", &code).await;
+        assert_eq!((status, &other["code"]), (StatusCode::CONFLICT, &json!("code-already-redeemed")), "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_never_answers_is_a_503_that_says_what_to_do() {
+    let faulty = Faulty::start().await;
+    let (_, code) = faulty.code(json!({})).await;
+    faulty.proxy.plan(|operation| if operation == "TransactWriteItems" { Fault::DropRequest } else { Fault::Pass });
+    let (status, problem) = faulty.redeem("1", &code).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    faulty.proxy.plan(|_| Fault::Pass);
+    assert_eq!(faulty.redeem("1", &code).await.0, StatusCode::CREATED);
+}
