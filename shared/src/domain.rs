@@ -7,6 +7,7 @@ pub mod code;
 mod fault;
 pub mod follow_up;
 pub mod identity;
+pub mod mailbox;
 pub mod money;
 pub mod order;
 pub mod outbox;
@@ -14,6 +15,7 @@ pub mod period;
 pub mod pricing;
 pub mod promotion;
 pub mod redemption;
+pub mod thank_you;
 pub mod word_filter;
 
 pub use fault::Fault;

@@ -8,5 +8,6 @@ pub mod clock;
 pub mod domain;
 pub mod env;
 pub mod http;
+pub mod queue;
 pub mod secrets;
 pub mod store;

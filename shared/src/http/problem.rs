@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::Fault;
 use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
 use crate::env::StartError;
+use crate::queue::QueueError;
 use crate::store::{CancelError, CreateError, MintError, StoreError, SwitchError};
 
 /// One thing wrong with a request's body.
@@ -27,6 +28,12 @@ impl FieldError {
             pointer: pointer.into(),
             detail: detail.into(),
         }
+    }
+}
+
+impl From<Fault> for FieldError {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.pointer, fault.detail)
     }
 }
 
@@ -94,6 +101,12 @@ impl Problem {
         )
     }
 
+    /// The body's signature is none of ours: 401, the same whatever is wrong with it, so that it helps nobody to guess.
+    pub fn bad_signature() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "A valid key is needed")
+            .detail("The request is not signed with this endpoint's secret, or its signature is too old. Nothing was changed.")
+    }
+
     /// No such thing: 404.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found")
@@ -158,6 +171,12 @@ impl From<StoreError> for Problem {
         match &error {
             StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::unavailable(&error),
         }
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        Self::unavailable(&error)
     }
 }
 
