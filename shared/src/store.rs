@@ -6,11 +6,15 @@
 mod api_keys;
 mod cache;
 mod codes;
+mod due;
+mod follow_ups;
 mod group_codes;
 mod idempotency;
 mod keys;
 mod minting;
+mod orders;
 mod promotions;
+mod quarantine;
 mod redemptions;
 mod retry;
 pub mod schema;
@@ -26,10 +30,13 @@ use serde::de::DeserializeOwned;
 
 pub use api_keys::{ApiKey, NewApiKey, Scope};
 pub use codes::{CodeItem, CodeState, ListedCode, Position, THANK_YOU_PARTITIONS};
+pub use follow_ups::DeletedFollowUp;
 pub use group_codes::GroupCode;
 pub use idempotency::{CreateError, Created, Idempotency};
 pub use minting::{Batch, MintError};
+pub use orders::{Issue, OrderMarker, OrderOutcome, ThankYou, Tombstone};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
+pub use quarantine::Quarantine;
 pub use redemptions::{CancelError, Draw, Redeem};
 
 use crate::aws::Aws;

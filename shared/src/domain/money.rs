@@ -28,6 +28,21 @@ impl Amount {
         self.0
     }
 
+    /// Reads decimal text such as `39.80` exactly: `None` if it is negative, no plain decimal, above [`Self::MAX`], or finer
+    /// than the currency's minor unit (zeros aside), so nothing is ever rounded.
+    pub fn from_decimal(text: &str, currency: Currency) -> Option<Self> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let all_digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let decimals = usize::from(currency.exponent());
+        let significant = fraction.trim_end_matches('0');
+        if !all_digits(whole) || !all_digits(fraction) || significant.len() > decimals {
+            return None;
+        }
+        let minor: u64 = format!("{whole}{significant:0<decimals$}").parse().ok()?;
+        Self::try_from(minor).ok()
+    }
+
     /// `self + other`, or `None` above [`Self::MAX`].
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0
@@ -255,6 +270,32 @@ mod tests {
         assert_eq!(Amount(5).display(currency("EUR")), "€0.05");
         assert_eq!(Amount(1_234_567).display(currency("KWD")), "KWD 1,234.567");
         assert_eq!(Amount(0).display(currency("JPY")), "¥0");
+    }
+
+    #[test]
+    fn decimals_read_as_minor_units_without_rounding() {
+        let minor =
+            |text: &str, code: &str| Amount::from_decimal(text, currency(code)).map(Amount::minor);
+        assert_eq!(minor("3980", "JPY"), Some(3_980));
+        assert_eq!(minor("3980.00", "JPY"), Some(3_980));
+        assert_eq!(minor("39.8", "USD"), Some(3_980));
+        assert_eq!(minor("0.29", "USD"), Some(29)); // 28.999… as a float
+        assert_eq!(minor("1.234", "KWD"), Some(1_234));
+        for (text, code) in [
+            ("3980.5", "JPY"),
+            ("0.005", "USD"),
+            ("-1", "JPY"),
+            ("+1", "JPY"),
+            ("1e3", "JPY"),
+            ("1,000", "JPY"),
+            ("", "JPY"),
+            (".5", "USD"),
+            ("5.", "USD"),
+            ("NaN", "USD"),
+            ("10000000000000000000", "JPY"),
+        ] {
+            assert_eq!(minor(text, code), None, "{text} {code}");
+        }
     }
 
     #[test]

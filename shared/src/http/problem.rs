@@ -31,12 +31,6 @@ impl FieldError {
     }
 }
 
-impl From<Fault> for FieldError {
-    fn from(fault: Fault) -> Self {
-        Self::new(fault.pointer, fault.detail)
-    }
-}
-
 /// A failure as the caller sees it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Problem {

@@ -126,9 +126,15 @@ pub(super) fn redemption(order: &OrderId) -> Key {
     Key::new(order_partition(order), "redemption")
 }
 
+/// What the sort keys of an order's markers begin with.
+pub(super) const MARKER_PREFIX: &str = "marker#";
+
 /// That a follow-up has dealt with an order, and how.
 pub(super) fn order_marker(order: &OrderId, follow_up: &FollowUpId) -> Key {
-    Key::new(order_partition(order), format!("marker#{follow_up}"))
+    Key::new(
+        order_partition(order),
+        format!("{MARKER_PREFIX}{follow_up}"),
+    )
 }
 
 /// That an order was cancelled or refunded.
