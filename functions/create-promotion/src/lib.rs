@@ -1,6 +1,7 @@
 //! `create-promotion`: the admin API for promotions, their codes, and follow-ups.
 
 mod codes;
+mod follow_ups;
 mod listing;
 mod promotions;
 
@@ -63,6 +64,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .merge(promotions::routes())
         .merge(codes::routes())
+        .merge(follow_ups::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

@@ -1,2 +1,15 @@
-//! placeholder
-fn main() {}
+//! The Lambda function `order-completed`.
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{LambdaEvent, service_fn};
+use order_completed::{State, handle};
+use shared::clock::Clock;
+use shared::env::Env;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let state = &State::load(&Env::process(), Clock::default()).await?;
+    let serve = async move |event: LambdaEvent<SqsEvent>| handle(state, event.payload).await;
+    lambda_runtime::run(service_fn(serve)).await
+}

@@ -1,5 +1,7 @@
 //! Follow-ups: "when an order completes, wait, then mail a code".
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::code::PromotionId;
 use super::money::Amount;
 use super::period::Period;
+
+pub use check::{MAX_CODE_VALID_DAYS, MAX_DELAY, MAX_NAME_CHARS, MAX_VARIANT_NAME_CHARS};
 
 /// A follow-up's id: `fu_` and 16 random symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,0 +1,170 @@
+//! `/v1/follow-ups`: create, list, read, replace, delete.
+
+use axum::Router;
+use axum::extract::{Path, State as Shared};
+use axum::response::Response;
+use axum::routing::get;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::domain::Fault;
+use shared::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms, MailTerms, Template};
+use shared::domain::promotion::ClaimCode;
+use shared::http::creating::{Creating, created};
+use shared::http::{Body, Problem};
+use shared::store::{DeletedFollowUp, Freshness};
+
+use crate::State;
+
+pub(crate) fn routes() -> Router<State> {
+    Router::new()
+        .route("/v1/follow-ups", get(list).post(create))
+        .route("/v1/follow-ups/{id}", get(read).put(replace).delete(delete))
+}
+
+async fn create(
+    Shared(state): Shared<State>,
+    creating: Creating<FollowUpTerms>,
+) -> Result<Response, Problem> {
+    let Creating {
+        body: terms,
+        request,
+    } = creating;
+    let now = state.clock.now();
+    check(&state, &terms, now).await?;
+    let follow_up = FollowUp {
+        id: FollowUpId::random(),
+        version: 1,
+        created_at: now,
+        terms,
+    };
+    let answer = serde_json::to_string(&follow_up).map_err(|error| Problem::unavailable(&error))?;
+    let outcome = state
+        .store
+        .create_follow_up(&follow_up, request.as_ref(), &answer)
+        .await?;
+    Ok(created(outcome, answer))
+}
+
+/// All follow-ups: they are few, so one page holds them.
+#[derive(Serialize)]
+struct List {
+    follow_ups: Vec<FollowUp>,
+}
+
+async fn list(Shared(state): Shared<State>) -> Result<Body<List>, Problem> {
+    let follow_ups = state.store.follow_ups().await?;
+    Ok(Body(List { follow_ups }))
+}
+
+async fn read(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+) -> Result<Body<FollowUp>, Problem> {
+    let follow_up = state
+        .store
+        .follow_up(&named(id).ok_or_else(unknown)?)
+        .await?;
+    follow_up.map(Body).ok_or_else(unknown)
+}
+
+/// `PUT`: later orders are dealt with under the new terms; mails already queued keep theirs.
+async fn replace(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    Body(terms): Body<FollowUpTerms>,
+) -> Result<Body<FollowUp>, Problem> {
+    let id = named(id).ok_or_else(unknown)?;
+    check(&state, &terms, state.clock.now()).await?;
+    let follow_up = state.store.replace_follow_up(&id, &terms).await?;
+    follow_up.map(Body).ok_or_else(unknown)
+}
+
+async fn delete(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+) -> Result<Body<DeletedFollowUp>, Problem> {
+    let id = named(id).ok_or_else(unknown)?;
+    let deleted = state.store.delete_follow_up(&id, state.clock.now()).await?;
+    deleted.map(Body).ok_or_else(unknown)
+}
+
+/// The id a path names; text that is no id names no follow-up.
+fn named(id: String) -> Option<FollowUpId> {
+    FollowUpId::try_from(id).ok()
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("follow-up")
+}
+
+/// Refuses terms that cannot be, naming everything that is wrong at once.
+async fn check(state: &State, terms: &FollowUpTerms, now: DateTime<Utc>) -> Result<(), Problem> {
+    let mut faults = terms.faults();
+    // CONNECT: `shared::mailer::template::check` of the mailer takes this closure's place.
+    faults.extend(template_faults(&terms.mail, |_locale, _template| Ok(())));
+    // More variants than one are refused already, and must not cause a read each.
+    if let [variant] = terms.variants.as_slice() {
+        let known = state
+            .store
+            .promotion(&variant.promotion_id, Freshness::Now, now)
+            .await?;
+        let refuse = |detail| Fault::new("/variants/0/promotion_id", detail);
+        match known.map(|known| known.promotion.terms.claim_code) {
+            Some(ClaimCode::SingleUse) => {}
+            Some(ClaimCode::Group) => faults.push(refuse(
+                "this promotion is claimed with a shared word; a thank-you mail carries a single-use code",
+            )),
+            None => faults.push(refuse("there is no such promotion")),
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults.into())
+    }
+}
+
+/// What `check` finds in each template, pointed at from the root of the follow-up.
+fn template_faults(
+    mail: &MailTerms,
+    check: impl Fn(&str, &Template) -> Result<(), Vec<Fault>>,
+) -> Vec<Fault> {
+    let templates = mail.templates.iter().flatten();
+    templates
+        .flat_map(|(locale, template)| {
+            let place = format!(
+                "/mail/templates/{}",
+                locale.replace('~', "~0").replace('/', "~1")
+            );
+            let faults = check(locale, template).err().unwrap_or_default();
+            faults
+                .into_iter()
+                .map(move |fault| Fault::new(format!("{place}{}", fault.pointer), fault.detail))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_templates_faults_are_pointed_at_from_the_root() {
+        let mail: MailTerms =
+            serde_json::from_value(serde_json::json!({"from": "a@b.jp", "templates": {
+            "ja": {"subject": "s", "body": "{{ x }}"}, "en/x": {"subject": "s", "body": "ok"}}}))
+            .unwrap();
+        let faults = template_faults(&mail, |locale, template| match template.body.as_str() {
+            "ok" => Err(vec![Fault::new("", format!("no language {locale}"))]),
+            _ => Err(vec![Fault::new("/body", "unknown variable x")]),
+        });
+        assert_eq!(
+            faults,
+            [
+                Fault::new("/mail/templates/en~1x", "no language en/x"),
+                Fault::new("/mail/templates/ja/body", "unknown variable x"),
+            ]
+        );
+        assert_eq!(template_faults(&mail, |_, _| Ok(())), []);
+    }
+}

@@ -1,0 +1,238 @@
+//! What a follow-up's terms may be, beyond what their types refuse.
+
+use chrono::TimeDelta;
+
+use super::{FollowUpTerms, MailTerms, Sender, Variant};
+use crate::domain::Fault;
+use crate::domain::mailbox::Mailbox;
+
+/// Longest name of a follow-up, in characters.
+pub const MAX_NAME_CHARS: usize = 200;
+/// Longest name of a variant, in characters.
+pub const MAX_VARIANT_NAME_CHARS: usize = 100;
+/// Longest delay between an order and its mail.
+pub const MAX_DELAY: TimeDelta = TimeDelta::days(90);
+/// Most days a code is valid.
+pub const MAX_CODE_VALID_DAYS: u16 = 365;
+/// Longest line of the legal sender, in characters.
+const MAX_SENDER_CHARS: usize = 200;
+/// Longest all templates of a follow-up may be together, in bytes: with everything else it is one item of 400 KB.
+const MAX_TEMPLATES_BYTES: usize = 200_000;
+
+impl FollowUpTerms {
+    /// Everything in the terms that cannot be, or that this version does not do yet: a condition that was accepted and then
+    /// ignored would mail people who must not be mailed. Templates' contents are judged by the mailer.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        faults.extend(line("/name", &self.name, MAX_NAME_CHARS));
+        faults.extend(self.not_built_yet());
+        match self.variants.as_slice() {
+            [] => faults.push(Fault::new("/variants", "a follow-up has one variant")),
+            [variant, ..] => faults.extend(variant.faults()),
+        }
+        if !(1..=MAX_CODE_VALID_DAYS).contains(&self.code_valid_days) {
+            let detail = format!("a code is valid for 1 to {MAX_CODE_VALID_DAYS} days");
+            faults.push(Fault::new("/code_valid_days", detail));
+        }
+        faults.extend(self.mail.faults());
+        faults
+    }
+
+    fn not_built_yet(&self) -> Vec<Fault> {
+        let wanted = [
+            (
+                self.variants.len() > 1,
+                "/variants/1",
+                "more than one variant",
+            ),
+            (self.holdout_percent > 0, "/holdout_percent", "a hold-out"),
+            (
+                self.reminder_before_expiry.is_some(),
+                "/reminder_before_expiry",
+                "a reminder",
+            ),
+            (
+                self.conditions.first_order_only,
+                "/conditions/first_order_only",
+                "mailing first orders only",
+            ),
+            (
+                self.conditions.cooldown_days > 0,
+                "/conditions/cooldown_days",
+                "a cooldown",
+            ),
+            (
+                self.bind_to_buyer,
+                "/bind_to_buyer",
+                "binding a code to its buyer",
+            ),
+        ];
+        let refuse = |(wanted, pointer, what): (bool, &str, &str)| {
+            let detail = format!(
+                "this version does not do {what} yet; leave it out so that nothing is promised that is not kept"
+            );
+            wanted.then(|| Fault::new(pointer, detail))
+        };
+        wanted.into_iter().filter_map(refuse).collect()
+    }
+}
+
+impl Variant {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        faults.extend(line("/variants/0/name", &self.name, MAX_VARIANT_NAME_CHARS));
+        if self.delay.as_delta() > MAX_DELAY {
+            let detail = format!("a delay is at most {} days", MAX_DELAY.num_days());
+            faults.push(Fault::new("/variants/0/delay", detail));
+        }
+        if self.weight == 0 {
+            let detail = "a weight is at least 1: a variant that nobody falls into is left out";
+            faults.push(Fault::new("/variants/0/weight", detail));
+        }
+        faults
+    }
+}
+
+impl MailTerms {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Err(error) = Mailbox::try_from(self.from.as_str()) {
+            faults.push(Fault::new("/mail/from", error.to_string()));
+        }
+        faults.extend(self.sender.iter().flat_map(Sender::faults));
+        let templates = self.templates.iter().flatten();
+        let bytes: usize = templates
+            .map(|(locale, text)| locale.len() + text.subject.len() + text.body.len())
+            .sum();
+        if bytes > MAX_TEMPLATES_BYTES {
+            let detail = format!("all templates together have at most {MAX_TEMPLATES_BYTES} bytes");
+            faults.push(Fault::new("/mail/templates", detail));
+        }
+        faults
+    }
+}
+
+impl Sender {
+    fn faults(&self) -> Vec<Fault> {
+        let lines = [
+            ("/mail/sender/name", &self.name),
+            ("/mail/sender/address", &self.address),
+            ("/mail/sender/contact", &self.contact),
+        ];
+        let check = |(pointer, text): (&str, &String)| line(pointer, text, MAX_SENDER_CHARS);
+        lines.into_iter().filter_map(check).collect()
+    }
+}
+
+/// What is wrong with a line of text, if anything.
+fn line(pointer: &str, text: &str, most: usize) -> Option<Fault> {
+    let fits = !text.trim().is_empty()
+        && text.chars().count() <= most
+        && !text.chars().any(char::is_control);
+    let detail = format!("this has 1 to {most} characters and no control characters");
+    (!fits).then(|| Fault::new(pointer, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn terms(changes: &[(&str, Value)]) -> FollowUpTerms {
+        let mut terms = json!({"name": "Thank you", "conditions": {}, "mail": {"from": "Shop <hello@shop.example>"},
+            "variants": [{"name": "10% after 3 days", "promotion_id": "THX9", "delay": "P3D"}]});
+        for (pointer, value) in changes {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            terms.pointer_mut(parent).unwrap()[field] = value.clone();
+        }
+        serde_json::from_value(terms).unwrap()
+    }
+
+    #[test]
+    fn the_required_fields_are_enough() {
+        assert_eq!(terms(&[]).faults(), []);
+        let variant =
+            json!({"name": "x".repeat(100), "promotion_id": "THX9", "delay": "P90D", "weight": 7});
+        let most = terms(&[
+            ("/name", "名".repeat(200).into()),
+            ("/conditions/min_total", 3000.into()),
+            ("/conditions/require_consent", false.into()),
+            ("/variants", json!([variant])),
+            ("/code_valid_days", 365.into()),
+            (
+                "/mail/sender",
+                json!({"name": "店", "address": "東京都", "contact": "03-0000-0000"}),
+            ),
+            (
+                "/mail/templates",
+                json!({"ja": {"subject": "s", "body": "b"}}),
+            ),
+        ]);
+        assert_eq!(most.faults(), []);
+    }
+
+    #[test]
+    fn every_value_that_cannot_be_is_pointed_at() {
+        for (field, value, pointer) in [
+            ("/name", json!(" "), "/name"),
+            ("/name", json!("a\nb"), "/name"),
+            ("/name", json!("x".repeat(201)), "/name"),
+            ("/variants", json!([]), "/variants"),
+            ("/variants/0/name", json!(""), "/variants/0/name"),
+            ("/variants/0/delay", json!("P90DT1S"), "/variants/0/delay"),
+            ("/variants/0/weight", json!(0), "/variants/0/weight"),
+            ("/code_valid_days", json!(0), "/code_valid_days"),
+            ("/code_valid_days", json!(366), "/code_valid_days"),
+            ("/mail/from", json!("Shop"), "/mail/from"),
+            ("/mail/from", json!("Shop <花@shop.example>"), "/mail/from"),
+            (
+                "/mail/sender",
+                json!({"name": "店", "address": "", "contact": "03"}),
+                "/mail/sender/address",
+            ),
+            (
+                "/mail/templates",
+                json!({"ja": {"subject": "s", "body": "b".repeat(200_000)}}),
+                "/mail/templates",
+            ),
+        ] {
+            let found: Vec<String> = terms(&[(field, value)])
+                .faults()
+                .into_iter()
+                .map(|fault| fault.pointer)
+                .collect();
+            assert_eq!(found, [pointer]);
+        }
+    }
+
+    #[test]
+    fn what_this_version_does_not_do_is_refused_and_says_so() {
+        let variant = json!({"name": "A", "promotion_id": "THX9", "delay": "P3D"});
+        for (field, value, pointer) in [
+            ("/variants", json!([variant, variant]), "/variants/1"),
+            ("/holdout_percent", json!(10), "/holdout_percent"),
+            (
+                "/reminder_before_expiry",
+                json!("P3D"),
+                "/reminder_before_expiry",
+            ),
+            (
+                "/conditions/first_order_only",
+                json!(true),
+                "/conditions/first_order_only",
+            ),
+            (
+                "/conditions/cooldown_days",
+                json!(30),
+                "/conditions/cooldown_days",
+            ),
+            ("/bind_to_buyer", json!(true), "/bind_to_buyer"),
+        ] {
+            let faults = terms(&[(field, value)]).faults();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].pointer, pointer);
+            assert!(faults[0].detail.contains("does not do"), "{faults:?}");
+        }
+    }
+}
