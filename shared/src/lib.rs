@@ -8,6 +8,7 @@ pub mod clock;
 pub mod domain;
 pub mod env;
 pub mod http;
+pub mod mailer;
 pub mod queue;
 pub mod secrets;
 pub mod store;

@@ -26,15 +26,24 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = loop {
-            let line = lines.next().expect("the stack says where it answers").unwrap();
+            let line = lines
+                .next()
+                .expect("the stack says where it answers")
+                .unwrap();
             if let Some(start) = line.find("http://127.0.0.1:") {
-                let url: String = line[start..].chars().take_while(|symbol| !symbol.is_whitespace()).collect();
+                let url: String = line[start..]
+                    .chars()
+                    .take_while(|symbol| !symbol.is_whitespace())
+                    .collect();
                 break url.trim_end_matches('/').to_owned();
             }
         };
         // Keep reading, so that the process never blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, caller: Caller::new(&url) }
+        Self {
+            child,
+            caller: Caller::new(&url),
+        }
     }
 
     /// SIGKILL: no destructor, no flush.
@@ -61,16 +70,30 @@ async fn what_was_answered_survives_a_kill_and_is_not_done_twice() {
     let first = stack.caller.redeem("1", &codes[0]).await.expect(201);
     let clock = Clock::default();
     for order in ["a", "b", "c"] {
-        let event = completed(order, json!({"customer": {"email": format!("{order}@example.jp")}}));
-        stack.caller.standard_webhook(&clock, &event).await.expect(200);
+        let event = completed(
+            order,
+            json!({"customer": {"email": format!("{order}@example.jp")}}),
+        );
+        stack
+            .caller
+            .standard_webhook(&clock, &event)
+            .await
+            .expect(200);
     }
     stack.kill();
 
     let stack = Process::start(directory.path());
-    assert_eq!(stack.caller.redeem("1", &codes[0]).await.expect(200).text, first.text);
+    assert_eq!(
+        stack.caller.redeem("1", &codes[0]).await.expect(200).text,
+        first.text
+    );
     stack.caller.redeem("2", &codes[0]).await.expect(409);
     let event = completed("a", json!({"customer": {"email": "a@example.jp"}}));
-    stack.caller.standard_webhook(&clock, &event).await.expect(200);
+    stack
+        .caller
+        .standard_webhook(&clock, &event)
+        .await
+        .expect(200);
     stack.caller.advance("P3D").await;
     assert_eq!(stack.caller.inbox().await.len(), 3);
     stack.kill();
@@ -86,9 +109,15 @@ async fn killed_twenty_times_at_odd_moments_no_order_is_lost_and_none_is_mailed_
     let clock = Clock::default();
     let stack = Process::start(directory.path());
     let promotion = stack.caller.promotion(json!({})).await;
-    stack.caller.follow_up(&promotion, json!({"variants": [
-        {"name": "at once", "promotion_id": promotion["id"], "delay": "PT0S"}
-    ]})).await;
+    stack
+        .caller
+        .follow_up(
+            &promotion,
+            json!({"variants": [
+                {"name": "at once", "promotion_id": promotion["id"], "delay": "PT0S"}
+            ]}),
+        )
+        .await;
     stack.kill();
     let mut accepted = std::collections::BTreeSet::new();
     for round in 0..20_u64 {
@@ -106,10 +135,19 @@ async fn killed_twenty_times_at_odd_moments_no_order_is_lost_and_none_is_mailed_
     }
     let mut mailed = std::collections::BTreeMap::<String, usize>::new();
     for mail in stack.caller.inbox().await {
-        *mailed.entry(mail["to"][0].as_str().unwrap().to_owned()).or_default() += 1;
+        *mailed
+            .entry(mail["to"][0].as_str().unwrap().to_owned())
+            .or_default() += 1;
     }
-    assert!(accepted.len() > 20, "only {} orders were accepted", accepted.len());
-    let lost: Vec<_> = accepted.iter().filter(|email| !mailed.contains_key(*email)).collect();
+    assert!(
+        accepted.len() > 20,
+        "only {} orders were accepted",
+        accepted.len()
+    );
+    let lost: Vec<_> = accepted
+        .iter()
+        .filter(|email| !mailed.contains_key(*email))
+        .collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     let twice: Vec<_> = mailed.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "twice: {twice:?}");
@@ -120,7 +158,10 @@ async fn post_until_it_dies(caller: &Caller, clock: &Clock, round: u64) -> Vec<S
     let mut accepted = Vec::new();
     for number in 0.. {
         let email = format!("r{round}n{number}@example.jp");
-        let event = completed(&format!("r{round}-{number}"), json!({"customer": {"email": email}}));
+        let event = completed(
+            &format!("r{round}-{number}"),
+            json!({"customer": {"email": email}}),
+        );
         match caller.try_send(caller.signed(clock, &event)).await {
             Ok(answer) if answer.status == 200 => accepted.push(email),
             Ok(_) => {}

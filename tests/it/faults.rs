@@ -21,9 +21,15 @@ impl Faulty {
     async fn start() -> Self {
         let stack = Stack::start().await;
         let proxy = FaultProxy::start(stack.running().dynamodb_url()).await;
-        let state = redeem_code::State::load(&stack.env_through(&proxy.url), stack.clock().clone()).await.unwrap();
+        let state = redeem_code::State::load(&stack.env_through(&proxy.url), stack.clock().clone())
+            .await
+            .unwrap();
         let router = shared::http::edge::finish(redeem_code::router(state));
-        Self { stack, proxy, router }
+        Self {
+            stack,
+            proxy,
+            router,
+        }
     }
 
     async fn code(&self, terms: Value) -> (Value, String) {
@@ -80,7 +86,11 @@ async fn whatever_happens_to_one_request_the_winner_wins_once_and_nobody_else() 
         let (status, again) = faulty.redeem(&winner, &code).await;
         assert_eq!((status, &again), (StatusCode::OK, &first), "{fault:?}");
         let (status, loser) = faulty.redeem(&format!("loser-{number}"), &code).await;
-        assert_eq!((status, &loser["code"]), (StatusCode::CONFLICT, &json!("code-already-redeemed")), "{fault:?}");
+        assert_eq!(
+            (status, &loser["code"]),
+            (StatusCode::CONFLICT, &json!("code-already-redeemed")),
+            "{fault:?}"
+        );
     }
     assert_eq!(faulty.proxy.faults(), 11);
 }
@@ -92,15 +102,22 @@ async fn a_conflict_beside_a_failed_condition_decides_nothing() {
     let (_, first) = faulty.redeem("winner", &code).await;
     // The winner's retry fails both conditions; a conflict in place of either must not become a 409.
     for place in [0, 1] {
-        faulty.proxy.once("TransactWriteItems", Fault::MixInConflict(place));
+        faulty
+            .proxy
+            .once("TransactWriteItems", Fault::MixInConflict(place));
         let (status, again) = faulty.redeem("winner", &code).await;
-        assert_eq!((status, &again), (StatusCode::OK, &first), "conflict at {place}");
+        assert_eq!(
+            (status, &again),
+            (StatusCode::OK, &first),
+            "conflict at {place}"
+        );
     }
     assert_eq!(faulty.proxy.faults(), 2);
 }
 
 #[tokio::test]
-async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_was_paused_or_ended() {
+async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_was_paused_or_ended()
+{
     for end in ["pause", "end"] {
         let faulty = Faulty::start().await;
         let (promotion, code) = faulty.code(json!({})).await;
@@ -109,9 +126,15 @@ async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_wa
             "TransactWriteItems" => Fault::ApplyThenDropReply,
             _ => Fault::Pass,
         });
-        assert_eq!(faulty.redeem("winner", &code).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            faulty.redeem("winner", &code).await.0,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         faulty.proxy.plan(|_| Fault::Pass);
-        let path = format!("POST /v1/promotions/{}/{end}", promotion["id"].as_str().unwrap());
+        let path = format!(
+            "POST /v1/promotions/{}/{end}",
+            promotion["id"].as_str().unwrap()
+        );
         faulty.stack.admin(&path, Value::Null).await.expect(200);
         // Terms are remembered for 10 s.
         faulty.stack.advance("PT11S").await;
@@ -119,7 +142,11 @@ async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_wa
         assert_eq!(status, StatusCode::OK, "{end}: {answer}");
         assert_eq!(answer["discount"], 396);
         let (status, other) = faulty.redeem("other", &code).await;
-        assert_eq!((status, &other["code"]), (StatusCode::CONFLICT, &json!("code-already-redeemed")), "{end}");
+        assert_eq!(
+            (status, &other["code"]),
+            (StatusCode::CONFLICT, &json!("code-already-redeemed")),
+            "{end}"
+        );
     }
 }
 
@@ -127,9 +154,18 @@ async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_wa
 async fn a_table_that_never_answers_is_a_503_that_says_what_to_do() {
     let faulty = Faulty::start().await;
     let (_, code) = faulty.code(json!({})).await;
-    faulty.proxy.plan(|operation| if operation == "TransactWriteItems" { Fault::DropRequest } else { Fault::Pass });
+    faulty.proxy.plan(|operation| {
+        if operation == "TransactWriteItems" {
+            Fault::DropRequest
+        } else {
+            Fault::Pass
+        }
+    });
     let (status, problem) = faulty.redeem("1", &code).await;
-    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable"))
+    );
     faulty.proxy.plan(|_| Fault::Pass);
     assert_eq!(faulty.redeem("1", &code).await.0, StatusCode::CREATED);
 }

@@ -19,47 +19,100 @@ fn rule(promotion: &Value, change: &Value) -> Value {
 async fn a_follow_up_is_answered_whole_with_its_defaults() {
     let stack = Stack::start().await;
     let promotion = stack.promotion(json!({})).await;
-    let created = stack.admin("POST /v1/follow-ups", rule(&promotion, &json!({}))).await.expect(201).body;
+    let created = stack
+        .admin("POST /v1/follow-ups", rule(&promotion, &json!({})))
+        .await
+        .expect(201)
+        .body;
     let conditions = json!({"min_total": 0, "require_consent": true, "first_order_only": false, "cooldown_days": 0});
     assert_eq!(created["conditions"], conditions);
     assert_eq!(created["variants"][0]["weight"], 1);
-    assert_eq!((&created["holdout_percent"], &created["code_valid_days"]), (&json!(0), &json!(30)));
+    assert_eq!(
+        (&created["holdout_percent"], &created["code_valid_days"]),
+        (&json!(0), &json!(30))
+    );
     assert_eq!(created["bind_to_buyer"], false);
     let id = created["id"].as_str().unwrap();
-    let read = stack.admin(&format!("GET /v1/follow-ups/{id}"), Value::Null).await.expect(200).body;
+    let read = stack
+        .admin(&format!("GET /v1/follow-ups/{id}"), Value::Null)
+        .await
+        .expect(200)
+        .body;
     assert_eq!(read, created);
-    let listed = stack.admin("GET /v1/follow-ups", Value::Null).await.expect(200).body;
+    let listed = stack
+        .admin("GET /v1/follow-ups", Value::Null)
+        .await
+        .expect(200)
+        .body;
     assert_eq!(listed["follow_ups"], json!([created]));
-    stack.admin("GET /v1/follow-ups/none", Value::Null).await.expect(404);
+    stack
+        .admin("GET /v1/follow-ups/none", Value::Null)
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
 async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
     let stack = Stack::start().await;
     let promotion = stack.promotion(json!({})).await;
-    let variant = |name: &str| json!({"name": name, "promotion_id": promotion["id"], "delay": "P3D"});
+    let variant =
+        |name: &str| json!({"name": name, "promotion_id": promotion["id"], "delay": "P3D"});
     let template = |body: &str| json!({"from": "hello@shop.example", "templates": {"en": {"subject": "Hi", "body": body}}});
     for (change, pointer) in [
-        (json!({"variants": [variant("a"), variant("b")]}), "/variants/1"),
+        (
+            json!({"variants": [variant("a"), variant("b")]}),
+            "/variants/1",
+        ),
         (json!({"variants": []}), "/variants"),
-        (json!({"variants": [{"name": "a", "promotion_id": "ZZZZ", "delay": "P3D"}]}), "/variants/0/promotion_id"),
-        (json!({"variants": [{"name": "a", "promotion_id": promotion["id"], "delay": "3 days"}]}), "/variants/0/delay"),
+        (
+            json!({"variants": [{"name": "a", "promotion_id": "ZZZZ", "delay": "P3D"}]}),
+            "/variants/0/promotion_id",
+        ),
+        (
+            json!({"variants": [{"name": "a", "promotion_id": promotion["id"], "delay": "3 days"}]}),
+            "/variants/0/delay",
+        ),
         (json!({"holdout_percent": 10}), "/holdout_percent"),
-        (json!({"reminder_before_expiry": "P3D"}), "/reminder_before_expiry"),
-        (json!({"conditions": {"first_order_only": true}}), "/conditions/first_order_only"),
-        (json!({"conditions": {"cooldown_days": 30}}), "/conditions/cooldown_days"),
+        (
+            json!({"reminder_before_expiry": "P3D"}),
+            "/reminder_before_expiry",
+        ),
+        (
+            json!({"conditions": {"first_order_only": true}}),
+            "/conditions/first_order_only",
+        ),
+        (
+            json!({"conditions": {"cooldown_days": 30}}),
+            "/conditions/cooldown_days",
+        ),
         (json!({"bind_to_buyer": true}), "/bind_to_buyer"),
         (json!({"code_valid_days": 0}), "/code_valid_days"),
         (json!({"mail": {"from": "nobody"}}), "/mail/from"),
-        (json!({"mail": template("Hello {{ code }} {{ coed }}")}), "/mail/templates/en/body"),
-        (json!({"mail": template("No code in here")}), "/mail/templates/en/body"),
-        (json!({"mail": template("{{ code } broken")}), "/mail/templates/en/body"),
+        (
+            json!({"mail": template("Hello {{ code }} {{ coed }}")}),
+            "/mail/templates/en/body",
+        ),
+        (
+            json!({"mail": template("No code in here")}),
+            "/mail/templates/en/body",
+        ),
+        (
+            json!({"mail": template("{{ code } broken")}),
+            "/mail/templates/en/body",
+        ),
         (json!({"surprise": 1}), "/surprise"),
     ] {
-        let refused = stack.admin("POST /v1/follow-ups", rule(&promotion, &change)).await.expect(400);
+        let refused = stack
+            .admin("POST /v1/follow-ups", rule(&promotion, &change))
+            .await
+            .expect(400);
         assert_eq!(refused.pointers(), [pointer], "{change}: {}", refused.text);
     }
-    let listed = stack.admin("GET /v1/follow-ups", Value::Null).await.expect(200).body;
+    let listed = stack
+        .admin("GET /v1/follow-ups", Value::Null)
+        .await
+        .expect(200)
+        .body;
     assert_eq!(listed["follow_ups"], json!([]));
 }
 
@@ -67,36 +120,65 @@ async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
 async fn a_change_reaches_later_orders_and_a_deletion_withdraws_what_was_not_sent() {
     let stack = Stack::start().await;
     let promotion = stack.promotion(json!({})).await;
-    let own_text = |subject: &str| {
-        json!({"mail": {"from": "hello@shop.example", "templates": {"ja": {"subject": subject, "body": "{{ customer.name }}様\n\n{{ code }}\n\n{{ shop_url }}"}}}})
-    };
-    let created = stack.admin("POST /v1/follow-ups", rule(&promotion, &own_text("first"))).await.expect(201).body;
+    let own_text = |subject: &str| json!({"mail": {"from": "hello@shop.example", "templates": {"ja": {"subject": subject, "body": "{{ customer.name }}様\n\n{{ code }}\n\n{{ shop_url }}"}}}});
+    let created = stack
+        .admin("POST /v1/follow-ups", rule(&promotion, &own_text("first")))
+        .await
+        .expect(201)
+        .body;
     let path = format!("/v1/follow-ups/{}", created["id"].as_str().unwrap());
     let order = |order: &'static str| {
         let stack = &stack;
         async move {
             let buyer = json!({"customer": {"email": format!("{order}@example.jp")}});
-            stack.standard_webhook(stack.clock(), &completed(order, buyer)).await.expect(200);
+            stack
+                .standard_webhook(stack.clock(), &completed(order, buyer))
+                .await
+                .expect(200);
             stack.advance("PT1M").await;
         }
     };
     order("before").await;
-    let changed = stack.admin(&format!("PUT {path}"), rule(&promotion, &own_text("second"))).await.expect(200).body;
-    assert_eq!((&changed["id"], &changed["version"]), (&created["id"], &json!(2)));
+    let changed = stack
+        .admin(
+            &format!("PUT {path}"),
+            rule(&promotion, &own_text("second")),
+        )
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&changed["id"], &changed["version"]),
+        (&created["id"], &json!(2))
+    );
     // Rules are remembered for 10 s.
     order("after").await;
     stack.advance("P3D").await;
-    let subjects: Vec<_> = stack.inbox().await.iter().map(|mail| mail["subject"].clone()).collect();
+    let subjects: Vec<_> = stack
+        .inbox()
+        .await
+        .iter()
+        .map(|mail| mail["subject"].clone())
+        .collect();
     assert_eq!(subjects, ["first", "second"]);
 
     order("withdrawn").await;
-    stack.admin(&format!("DELETE {path}"), Value::Null).await.expect(200);
+    stack
+        .admin(&format!("DELETE {path}"), Value::Null)
+        .await
+        .expect(200);
     stack.advance("PT1M").await;
     order("too-late").await;
     stack.advance("P4D").await;
     assert_eq!(stack.inbox().await.len(), 2);
-    stack.admin(&format!("GET {path}"), Value::Null).await.expect(404);
-    stack.admin(&format!("PUT {path}"), rule(&promotion, &json!({}))).await.expect(404);
+    stack
+        .admin(&format!("GET {path}"), Value::Null)
+        .await
+        .expect(404);
+    stack
+        .admin(&format!("PUT {path}"), rule(&promotion, &json!({})))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]
@@ -104,11 +186,28 @@ async fn one_idempotency_key_creates_one_follow_up() {
     let stack = Stack::start().await;
     let promotion = stack.promotion(json!({})).await;
     let body = rule(&promotion, &json!({}));
-    let first = stack.admin_once("rule", "POST /v1/follow-ups", body.clone()).await.expect(201);
-    let again = stack.admin_once("rule", "POST /v1/follow-ups", body).await.expect(201);
+    let first = stack
+        .admin_once("rule", "POST /v1/follow-ups", body.clone())
+        .await
+        .expect(201);
+    let again = stack
+        .admin_once("rule", "POST /v1/follow-ups", body)
+        .await
+        .expect(201);
     assert_eq!(again.text, first.text);
     let other = rule(&promotion, &json!({"name": "Other"}));
-    assert_eq!(stack.admin_once("rule", "POST /v1/follow-ups", other).await.expect(422).body["code"], "idempotency-key-reused");
-    let listed = stack.admin("GET /v1/follow-ups", Value::Null).await.expect(200).body;
+    assert_eq!(
+        stack
+            .admin_once("rule", "POST /v1/follow-ups", other)
+            .await
+            .expect(422)
+            .body["code"],
+        "idempotency-key-reused"
+    );
+    let listed = stack
+        .admin("GET /v1/follow-ups", Value::Null)
+        .await
+        .expect(200)
+        .body;
     assert_eq!(listed["follow_ups"].as_array().unwrap().len(), 1);
 }

@@ -12,7 +12,10 @@ use shared::env::Env;
 use tower::ServiceExt;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 fn template() -> Value {
@@ -23,7 +26,9 @@ fn template() -> Value {
 fn resources(template: &Value, kind: &str) -> BTreeMap<String, Value> {
     let all = template["Resources"].as_mapping().unwrap();
     let wanted = all.iter().filter(|(_, resource)| resource["Type"] == kind);
-    wanted.map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource.clone())).collect()
+    wanted
+        .map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource.clone()))
+        .collect()
 }
 
 /// Each function's resource, by the binary it runs.
@@ -31,7 +36,10 @@ fn functions(template: &Value) -> BTreeMap<String, (String, Value)> {
     let functions = resources(template, "AWS::Serverless::Function").into_iter();
     functions
         .map(|(name, function)| {
-            let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap().to_owned();
+            let binary = function["Metadata"]["BuildProperties"]["Binary"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             (binary, (name, function["Properties"].clone()))
         })
         .collect()
@@ -48,28 +56,58 @@ fn every_function_crate_is_deployed_and_nothing_else() {
 }
 
 /// The routers and the environment variables they ask for, by binary.
-async fn load(stack: &Stack) -> (BTreeMap<&'static str, Router>, BTreeMap<&'static str, BTreeSet<String>>) {
+async fn load(
+    stack: &Stack,
+) -> (
+    BTreeMap<&'static str, Router>,
+    BTreeMap<&'static str, BTreeSet<String>>,
+) {
     let (mut routers, mut asked) = (BTreeMap::new(), BTreeMap::new());
     let env = || stack.env_through(stack.running().dynamodb_url());
     let clock = Clock::default();
     let mut seen = |name: &'static str, env: &Env| {
-        let own = env.asked().into_iter().filter(|name| !name.starts_with("AWS_"));
+        let own = env
+            .asked()
+            .into_iter()
+            .filter(|name| !name.starts_with("AWS_"));
         asked.insert(name, own.collect());
     };
     let one = env();
-    routers.insert("create-promotion", create_promotion::router(create_promotion::State::load(&one, clock.clone()).await.unwrap()));
+    routers.insert(
+        "create-promotion",
+        create_promotion::router(
+            create_promotion::State::load(&one, clock.clone())
+                .await
+                .unwrap(),
+        ),
+    );
     seen("create-promotion", &one);
     let one = env();
-    routers.insert("redeem-code", redeem_code::router(redeem_code::State::load(&one, clock.clone()).await.unwrap()));
+    routers.insert(
+        "redeem-code",
+        redeem_code::router(redeem_code::State::load(&one, clock.clone()).await.unwrap()),
+    );
     seen("redeem-code", &one);
     let one = env();
-    routers.insert("receive-order", receive_order::router(receive_order::State::load(&one, clock.clone()).await.unwrap()));
+    routers.insert(
+        "receive-order",
+        receive_order::router(
+            receive_order::State::load(&one, clock.clone())
+                .await
+                .unwrap(),
+        ),
+    );
     seen("receive-order", &one);
     let one = env();
-    routers.insert("landing", landing::router(landing::State::load(&one, clock.clone()).await.unwrap()));
+    routers.insert(
+        "landing",
+        landing::router(landing::State::load(&one, clock.clone()).await.unwrap()),
+    );
     seen("landing", &one);
     let one = env();
-    order_completed::State::load(&one, clock.clone()).await.unwrap();
+    order_completed::State::load(&one, clock.clone())
+        .await
+        .unwrap();
     seen("order-completed", &one);
     let one = env();
     send_mail::State::load(&one, clock).await.unwrap();
@@ -83,7 +121,10 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
     let (_, asked) = load(&stack).await;
     for (binary, (_, properties)) in functions(&template()) {
         let given = properties["Environment"]["Variables"].as_mapping().unwrap();
-        let given: BTreeSet<String> = given.keys().map(|name| name.as_str().unwrap().to_owned()).collect();
+        let given: BTreeSet<String> = given
+            .keys()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect();
         assert_eq!(given, asked[binary.as_str()], "{binary}");
     }
 }
@@ -116,14 +157,21 @@ const CALLS: [(&str, &str); 21] = [
 #[tokio::test]
 async fn the_gateway_sends_every_call_to_the_function_that_answers_it() {
     let template = template();
-    let by_resource: BTreeMap<String, String> =
-        functions(&template).into_iter().map(|(binary, (resource, _))| (resource, binary)).collect();
+    let by_resource: BTreeMap<String, String> = functions(&template)
+        .into_iter()
+        .map(|(binary, (resource, _))| (resource, binary))
+        .collect();
     let routes: Vec<(String, String)> = resources(&template, "AWS::ApiGatewayV2::Route")
         .into_values()
         .map(|route| {
             let key = route["Properties"]["RouteKey"].as_str().unwrap().to_owned();
             let target = text(&route["Properties"]["Target"]);
-            let integration = target.strip_prefix("integrations/${").unwrap().strip_suffix("Integration}").unwrap().to_owned();
+            let integration = target
+                .strip_prefix("integrations/${")
+                .unwrap()
+                .strip_suffix("Integration}")
+                .unwrap()
+                .to_owned();
             (key, by_resource[&integration].clone())
         })
         .collect();
@@ -133,10 +181,20 @@ async fn the_gateway_sends_every_call_to_the_function_that_answers_it() {
         assert_eq!(route(&routes, call), Some(binary), "{call}");
         for (name, router) in &routers {
             let (method, path) = call.split_once(' ').unwrap();
-            let request = Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap();
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .body(axum::body::Body::empty())
+                .unwrap();
             let response = router.clone().oneshot(request).await.unwrap();
-            let unrouted = response.headers().get("content-type").is_none() && [404, 405].contains(&response.status().as_u16());
-            assert_eq!(unrouted, *name != binary, "{call} at {name}: {}", response.status());
+            let unrouted = response.headers().get("content-type").is_none()
+                && [404, 405].contains(&response.status().as_u16());
+            assert_eq!(
+                unrouted,
+                *name != binary,
+                "{call} at {name}: {}",
+                response.status()
+            );
         }
     }
 }
@@ -146,12 +204,17 @@ fn route<'a>(routes: &'a [(String, String)], call: &str) -> Option<&'a str> {
     let path = call.split_once(' ').unwrap().1;
     let matches = |key: &str| match key.strip_prefix("ANY ") {
         Some(pattern) => match pattern.strip_suffix("{proxy+}") {
-            Some(prefix) => path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()),
+            Some(prefix) => path
+                .strip_prefix(prefix)
+                .is_some_and(|rest| !rest.is_empty()),
             None => pattern == path,
         },
         None => key == "$default",
     };
-    let found = routes.iter().filter(|(key, _)| matches(key)).max_by_key(|(key, _)| (key != "$default", key.len()));
+    let found = routes
+        .iter()
+        .filter(|(key, _)| matches(key))
+        .max_by_key(|(key, _)| (key != "$default", key.len()));
     found.map(|(_, binary)| binary.as_str())
 }
 
@@ -162,7 +225,10 @@ fn every_integration_is_called_by_a_permitted_gateway() {
     let permissions = resources(&template, "AWS::Lambda::Permission");
     assert!(!integrations.is_empty());
     for (name, integration) in integrations {
-        assert_eq!(integration["Properties"]["PayloadFormatVersion"], "2.0", "{name}");
+        assert_eq!(
+            integration["Properties"]["PayloadFormatVersion"], "2.0",
+            "{name}"
+        );
         let function = name.strip_suffix("Integration").unwrap();
         let permission = &permissions[&format!("{function}Permission")]["Properties"];
         assert_eq!(text(&permission["FunctionName"]), function);
@@ -175,55 +241,107 @@ fn the_table_is_declared_as_the_code_uses_it_and_kept_when_the_stack_goes() {
     use shared::store::schema;
     let template = template();
     let table = &template["Resources"]["Table"];
-    assert_eq!((&table["DeletionPolicy"], &table["UpdateReplacePolicy"]), (&"Retain".into(), &"Retain".into()));
+    assert_eq!(
+        (&table["DeletionPolicy"], &table["UpdateReplacePolicy"]),
+        (&"Retain".into(), &"Retain".into())
+    );
     let keys = |schema: &Value| -> Vec<String> {
         let keys = schema.as_sequence().unwrap().iter();
-        keys.map(|key| format!("{} {}", key["AttributeName"].as_str().unwrap(), key["KeyType"].as_str().unwrap())).collect()
+        keys.map(|key| {
+            format!(
+                "{} {}",
+                key["AttributeName"].as_str().unwrap(),
+                key["KeyType"].as_str().unwrap()
+            )
+        })
+        .collect()
     };
     let properties = &table["Properties"];
     let (pk, sk) = (schema::PARTITION_KEY, schema::SORT_KEY);
-    assert_eq!(keys(&properties["KeySchema"]), [format!("{pk} HASH"), format!("{sk} RANGE")]);
+    assert_eq!(
+        keys(&properties["KeySchema"]),
+        [format!("{pk} HASH"), format!("{sk} RANGE")]
+    );
     let index = &properties["GlobalSecondaryIndexes"][0];
     assert_eq!(index["IndexName"], schema::DUE_INDEX);
     let (shard, ms) = (schema::DUE_SHARD, schema::DUE_MS);
-    assert_eq!(keys(&index["KeySchema"]), [format!("{shard} HASH"), format!("{ms} RANGE")]);
-    assert_eq!(properties["TimeToLiveSpecification"]["AttributeName"], schema::TTL);
-    assert_eq!(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], true);
-    assert_eq!(properties["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert_eq!(
+        keys(&index["KeySchema"]),
+        [format!("{shard} HASH"), format!("{ms} RANGE")]
+    );
+    assert_eq!(
+        properties["TimeToLiveSpecification"]["AttributeName"],
+        schema::TTL
+    );
+    assert_eq!(
+        properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"],
+        true
+    );
+    assert_eq!(
+        properties["StreamSpecification"]["StreamViewType"],
+        "NEW_AND_OLD_IMAGES"
+    );
 }
 
 #[test]
 fn secrets_are_kept_for_good_and_their_generators_never_change() {
     let template = template();
     let pinned = [
-        ("CodeKeys", r#"{"SecretStringTemplate":"{}","GenerateStringKey":"1","PasswordLength":64,"ExcludePunctuation":true}"#),
-        ("IdentityKey", r#"{"PasswordLength":64,"ExcludePunctuation":true}"#),
+        (
+            "CodeKeys",
+            r#"{"SecretStringTemplate":"{}","GenerateStringKey":"1","PasswordLength":64,"ExcludePunctuation":true}"#,
+        ),
+        (
+            "IdentityKey",
+            r#"{"PasswordLength":64,"ExcludePunctuation":true}"#,
+        ),
         (
             "WebhookSecrets",
             r#"{"SecretStringTemplate":"{\"standard\": {\"shop\": \"\", \"secrets\": []}, \"shopify\": {\"shop\": \"\", \"secrets\": []}}","GenerateStringKey":"generated","PasswordLength":44,"ExcludePunctuation":true}"#,
         ),
     ];
-    assert_eq!(resources(&template, "AWS::SecretsManager::Secret").len(), pinned.len());
+    assert_eq!(
+        resources(&template, "AWS::SecretsManager::Secret").len(),
+        pinned.len()
+    );
     for (name, generator) in pinned {
         let secret = &template["Resources"][name];
-        assert_eq!((&secret["DeletionPolicy"], &secret["UpdateReplacePolicy"]), (&"Retain".into(), &"Retain".into()), "{name}");
+        assert_eq!(
+            (&secret["DeletionPolicy"], &secret["UpdateReplacePolicy"]),
+            (&"Retain".into(), &"Retain".into()),
+            "{name}"
+        );
         let generator: Value = serde_norway::from_str(generator).unwrap();
-        assert_eq!(secret["Properties"]["GenerateSecretString"], generator, "{name}");
+        assert_eq!(
+            secret["Properties"]["GenerateSecretString"], generator,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn no_function_may_do_everything_anywhere() {
     for (binary, (_, properties)) in functions(&template()) {
-        for statement in properties["Policies"][0]["Statement"].as_sequence().unwrap() {
+        for statement in properties["Policies"][0]["Statement"]
+            .as_sequence()
+            .unwrap()
+        {
             let actions = match &statement["Action"] {
                 Value::Sequence(actions) => actions.iter().map(text).collect(),
                 one => vec![text(one)],
             };
-            assert!(actions.iter().all(|action| !action.contains('*')), "{binary}: {actions:?}");
+            assert!(
+                actions.iter().all(|action| !action.contains('*')),
+                "{binary}: {actions:?}"
+            );
             assert!(statement["Resource"] != "*", "{binary}: {actions:?}");
             if binary == "landing" || binary == "redeem-code" {
-                assert!(actions.iter().all(|action| !action.starts_with("ses:") && action != "dynamodb:Scan"), "{binary}");
+                assert!(
+                    actions
+                        .iter()
+                        .all(|action| !action.starts_with("ses:") && action != "dynamodb:Scan"),
+                    "{binary}"
+                );
             }
         }
     }
@@ -235,7 +353,10 @@ fn poison_messages_end_in_a_dead_letter_queue_after_five_tries_and_batches_fail_
     let queue = &template["Resources"]["OrdersQueue"]["Properties"];
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 5);
     let (_, consumer) = &functions(&template)["order-completed"];
-    assert_eq!(consumer["Events"]["Orders"]["Properties"]["FunctionResponseTypes"][0], "ReportBatchItemFailures");
+    assert_eq!(
+        consumer["Events"]["Orders"]["Properties"]["FunctionResponseTypes"][0],
+        "ReportBatchItemFailures"
+    );
     let timeout = consumer["Timeout"].as_u64().unwrap();
     assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
 }

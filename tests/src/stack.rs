@@ -31,7 +31,12 @@ impl Answer {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Self { status, headers, text, body })
+        Ok(Self {
+            status,
+            headers,
+            text,
+            body,
+        })
     }
 
     /// The answer itself, if it has this status; else the test ends showing it.
@@ -43,8 +48,14 @@ impl Answer {
 
     /// The pointers of a validation problem.
     pub fn pointers(&self) -> Vec<&str> {
-        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-        errors.iter().filter_map(|error| error["pointer"].as_str()).collect()
+        let errors = self.body["errors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        errors
+            .iter()
+            .filter_map(|error| error["pointer"].as_str())
+            .collect()
     }
 }
 
@@ -58,7 +69,10 @@ pub struct Caller {
 impl Caller {
     /// Calls the stack at `url`.
     pub fn new(url: &str) -> Self {
-        Self { url: url.to_owned(), http: reqwest::Client::new() }
+        Self {
+            url: url.to_owned(),
+            http: reqwest::Client::new(),
+        }
     }
 
     /// A request to `path`, without a key.
@@ -83,7 +97,11 @@ impl Caller {
 
     /// As [`Self::admin`], with an `Idempotency-Key`.
     pub async fn admin_once(&self, idempotency_key: &str, call: &str, body: Value) -> Answer {
-        Answer::read(self.keyed(ADMIN_KEY, call, body).header("idempotency-key", idempotency_key)).await
+        Answer::read(
+            self.keyed(ADMIN_KEY, call, body)
+                .header("idempotency-key", idempotency_key),
+        )
+        .await
     }
 
     /// Sends a request as it is.
@@ -103,29 +121,54 @@ impl Caller {
         let (method, path) = call.split_once(' ').expect("a method and a path");
         let method = method.parse().expect("a method");
         let request = self.request(method, path).bearer_auth(key);
-        if body.is_null() { request } else { request.json(&body) }
+        if body.is_null() {
+            request
+        } else {
+            request.json(&body)
+        }
     }
 
     /// A promotion of 10 % off with `terms` on top.
     pub async fn promotion(&self, terms: Value) -> Value {
         let mut body = json!({"name": "Test", "currency": "JPY", "benefit": {"type": "percent_off", "percent": 10}});
         merge(&mut body, terms);
-        self.admin("POST /v1/promotions", body).await.expect(201).body
+        self.admin("POST /v1/promotions", body)
+            .await
+            .expect(201)
+            .body
     }
 
     /// `count` fresh single-use codes of a promotion.
     pub async fn codes(&self, promotion: &Value, count: u64) -> Vec<String> {
-        let path = format!("/v1/promotions/{}/codes", promotion["id"].as_str().expect("an id"));
-        let batch = self.admin(&format!("POST {path}"), json!({"count": count})).await.expect(201).body;
+        let path = format!(
+            "/v1/promotions/{}/codes",
+            promotion["id"].as_str().expect("an id")
+        );
+        let batch = self
+            .admin(&format!("POST {path}"), json!({"count": count}))
+            .await
+            .expect(201)
+            .body;
         let batch_id = batch["batch_id"].as_str().expect("a batch id");
-        let page = self.admin(&format!("GET {path}?batch={batch_id}&limit=20000"), Value::Null).await.expect(200).body;
+        let page = self
+            .admin(
+                &format!("GET {path}?batch={batch_id}&limit=20000"),
+                Value::Null,
+            )
+            .await
+            .expect(200)
+            .body;
         let codes = page["codes"].as_array().expect("codes");
-        codes.iter().map(|code| code["code"].as_str().expect("a code").to_owned()).collect()
+        codes
+            .iter()
+            .map(|code| code["code"].as_str().expect("a code").to_owned())
+            .collect()
     }
 
     /// Redeems `code` under `order` for a cart of one line that costs 3,960.
     pub async fn redeem(&self, order: &str, code: &str) -> Answer {
-        self.checkout(&format!("PUT /v1/redemptions/{order}"), redemption(&[code])).await
+        self.checkout(&format!("PUT /v1/redemptions/{order}"), redemption(&[code]))
+            .await
     }
 
     /// A follow-up on `promotion` with `terms` on top: three days later, consent required.
@@ -136,7 +179,10 @@ impl Caller {
             "mail": {"from": "Shop <hello@shop.example>"},
         });
         merge(&mut body, terms);
-        self.admin("POST /v1/follow-ups", body).await.expect(201).body
+        self.admin("POST /v1/follow-ups", body)
+            .await
+            .expect(201)
+            .body
     }
 
     /// Posts an event as the shop's own sender would: signed under Standard Webhooks.
@@ -148,7 +194,12 @@ impl Caller {
     pub fn signed(&self, clock: &Clock, event: &Value) -> RequestBuilder {
         let body = event.to_string();
         let timestamp = clock.now().timestamp();
-        let signature = receive_order::verify::sign_standard(WEBHOOK_SECRET, "msg_test", timestamp, body.as_bytes());
+        let signature = receive_order::verify::sign_standard(
+            WEBHOOK_SECRET,
+            "msg_test",
+            timestamp,
+            body.as_bytes(),
+        );
         self.request(Method::POST, "/v1/webhooks/standard")
             .header("content-type", "application/json")
             .header("webhook-id", "msg_test")
@@ -159,12 +210,18 @@ impl Caller {
 
     /// Moves the stack's clock and waits for everything then due.
     pub async fn advance(&self, by: &str) {
-        let _ = self.call("", "POST /local/clock", json!({"advance": by})).await.expect(200);
+        let _ = self
+            .call("", "POST /local/clock", json!({"advance": by}))
+            .await
+            .expect(200);
     }
 
     /// All mails SES took, oldest first.
     pub async fn inbox(&self) -> Vec<Value> {
-        let answer = self.call("", "GET /local/inbox/messages", Value::Null).await.expect(200);
+        let answer = self
+            .call("", "GET /local/inbox/messages", Value::Null)
+            .await
+            .expect(200);
         answer.body.as_array().expect("a list").clone()
     }
 }
@@ -206,13 +263,22 @@ pub struct Stack {
 impl Stack {
     /// Starts a stack in memory on a port of its own.
     pub async fn start() -> Self {
-        Self::start_with(Options { port: 0, ..Options::default() }).await
+        Self::start_with(Options {
+            port: 0,
+            ..Options::default()
+        })
+        .await
     }
 
     /// Starts a stack that keeps its data in `directory`.
     pub async fn start_in(directory: &Path) -> Self {
         let place = Place::Directory(directory.to_owned());
-        Self::start_with(Options { port: 0, place, ..Options::default() }).await
+        Self::start_with(Options {
+            port: 0,
+            place,
+            ..Options::default()
+        })
+        .await
     }
 
     /// Stops it, with everything written.
@@ -239,7 +305,10 @@ impl Stack {
     /// The functions' settings, with the table behind `dynamodb_url`.
     pub fn env_through(&self, dynamodb_url: &str) -> Env {
         let mut settings = self.running.settings().clone();
-        settings.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), dynamodb_url.to_owned());
+        settings.insert(
+            "AWS_ENDPOINT_URL_DYNAMODB".to_owned(),
+            dynamodb_url.to_owned(),
+        );
         Env::from_map(settings)
     }
 }

@@ -1,0 +1,87 @@
+//! Writes sample mails into a directory, to be looked at: `cargo run -p shared --example mail -- DIR`.
+
+use std::error::Error;
+use std::path::Path;
+
+use shared::domain::code::{CodeKey, PromotionId, Serial};
+use shared::domain::follow_up::Sender;
+use shared::domain::money::{Amount, BasisPoints, Currency};
+use shared::domain::order::OrderId;
+use shared::mailer::{Discount, MailInput, Offer, Reason, render};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = std::env::args().nth(1).ok_or("usage: mail DIRECTORY")?;
+    let long = "<b>とても長い名前の花子さんですがこれでも四十文字までしか入りません</b>";
+    let full = full_offer()?;
+    let plain = Offer {
+        discount: Discount::FreeShipping,
+        maximum: None,
+        minimum_subtotal: None,
+        selected_products: false,
+        combinable: true,
+        ..full
+    };
+    for locale in ["ja", "en"] {
+        for (case, offer, name) in [
+            ("full", full, Some("花子")),
+            ("plain", plain, None),
+            ("long", full, Some(long)),
+        ] {
+            let file = Path::new(&directory).join(format!("mail-{locale}-{case}"));
+            write(&file, locale, offer, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn full_offer() -> Result<Offer, Box<dyn Error>> {
+    Ok(Offer {
+        discount: Discount::Percent(BasisPoints::parse("10")?),
+        currency: Currency::try_from("JPY".to_owned())?,
+        maximum: Some(Amount::try_from(3_000)?),
+        minimum_subtotal: Some(Amount::try_from(3_000)?),
+        minimum_quantity: None,
+        selected_products: true,
+        combinable: false,
+    })
+}
+
+fn write(
+    file: &Path,
+    locale: &str,
+    offer: Offer,
+    name: Option<&str>,
+) -> Result<(), Box<dyn Error>> {
+    let code = CodeKey::derive(
+        &[7; 32],
+        &[9; 16],
+        PromotionId::try_from("THX9".to_owned())?,
+        1,
+    )
+    .seal(Serial::try_from(Serial::BATCH_END)?);
+    let order_id = OrderId::try_from("1001".to_owned())?;
+    let sender = Sender {
+        name: "株式会社はなこ商店".to_owned(),
+        address: "〒100-0001 東京都千代田区千代田1-1".to_owned(),
+        contact: "help@shop.example".to_owned(),
+    };
+    let mail = render(&MailInput {
+        locale: Some(locale),
+        templates: None,
+        code: &code,
+        offer,
+        code_expires_at: "2026-12-25T15:00:00Z".parse()?,
+        zone: chrono_tz::Asia::Tokyo,
+        customer_name: name,
+        order_id: &order_id,
+        shop_name: "はなこ商店",
+        shop_url: "https://shop.example/",
+        unsubscribe_url: "https://promo.shop.example/u/u1.MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI.1S-YKsNnNUGnefi0aalrFMzwSHO4_R-iXPvzSpx55KI",
+        sender: &sender,
+        reason: Reason::Consented,
+    })?;
+    std::fs::write(file.with_extension("html"), mail.html)?;
+    let text = format!("Subject: {}\n\n{}", mail.subject, mail.text);
+    std::fs::write(file.with_extension("txt"), text)?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Mails: their words, their two parts, and their way out. Only this module names `aws_sdk_sesv2`.
+
+mod blocks;
+mod offer;
+mod render;
+mod sender;
+mod ses;
+pub mod template;
+
+pub use offer::{Discount, Language, Offer};
+pub use render::{MailInput, Reason, RenderError, RenderedMail, render};
+pub use ses::{Mailer, Outgoing, SendError};
