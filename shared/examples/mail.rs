@@ -5,27 +5,24 @@ use std::path::Path;
 
 use shared::domain::code::{CodeKey, PromotionId, Serial};
 use shared::domain::follow_up::Sender;
-use shared::domain::money::{Amount, BasisPoints, Currency};
 use shared::domain::order::OrderId;
-use shared::mailer::{Discount, MailInput, Offer, Reason, render};
+use shared::mailer::{MailInput, Offer, Reason, render};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("usage: mail DIRECTORY")?;
     let long = "<b>とても長い名前の花子さんですがこれでも四十文字までしか入りません</b>";
-    let full = full_offer()?;
-    let plain = Offer {
-        discount: Discount::FreeShipping,
-        maximum: None,
-        minimum_subtotal: None,
-        selected_products: false,
-        combinable: true,
-        ..full
-    };
+    let full = offer(
+        r#"{"name":"x","currency":"JPY","benefit":{"type":"percent_off","percent":10,"max_discount":3000},
+        "products":{"include":["x"]},"minimum":{"subtotal":3000}}"#,
+    )?;
+    let plain = offer(
+        r#"{"name":"x","currency":"JPY","combinability":"unrestricted","benefit":{"type":"amount_off","amount":500}}"#,
+    )?;
     for locale in ["ja", "en"] {
         for (case, offer, name) in [
-            ("full", full, Some("花子")),
-            ("plain", plain, None),
-            ("long", full, Some(long)),
+            ("full", &full, Some("花子")),
+            ("plain", &plain, None),
+            ("long", &full, Some(long)),
         ] {
             let file = Path::new(&directory).join(format!("mail-{locale}-{case}"));
             write(&file, locale, offer, name)?;
@@ -34,22 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn full_offer() -> Result<Offer, Box<dyn Error>> {
-    Ok(Offer {
-        discount: Discount::Percent(BasisPoints::parse("10")?),
-        currency: Currency::try_from("JPY".to_owned())?,
-        maximum: Some(Amount::try_from(3_000)?),
-        minimum_subtotal: Some(Amount::try_from(3_000)?),
-        minimum_quantity: None,
-        selected_products: true,
-        combinable: false,
-    })
+fn offer(terms: &str) -> Result<Offer, Box<dyn Error>> {
+    Ok(Offer::of(&serde_json::from_str(terms)?))
 }
 
 fn write(
     file: &Path,
     locale: &str,
-    offer: Offer,
+    offer: &Offer,
     name: Option<&str>,
 ) -> Result<(), Box<dyn Error>> {
     let code = CodeKey::derive(

@@ -7,6 +7,6 @@ mod sender;
 mod ses;
 pub mod template;
 
-pub use offer::{Discount, Language, Offer};
+pub use offer::{Language, Offer};
 pub use render::{MailInput, Reason, RenderError, RenderedMail, render};
 pub use ses::{Mailer, Outgoing, SendError};

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Datelike, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 
-use crate::domain::money::{Amount, BasisPoints, Currency};
+use crate::domain::benefit::Benefit;
+use crate::domain::money::{Amount, Currency};
+use crate::domain::promotion::{Combinability, Minimum, Products, PromotionTerms};
 
 /// A language the built-in words exist in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,90 +86,60 @@ fn weekday_ja(day: Weekday) -> &'static str {
     }
 }
 
-/// The kind and size of a discount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discount {
-    /// A percentage off.
-    Percent(BasisPoints),
-    /// A percentage that grows with the cart; the highest one.
-    UpToPercent(BasisPoints),
-    /// A fixed amount off.
-    Amount(Amount),
-    /// `get` more units at `percent` off for every `buy` bought.
-    BuyGet {
-        /// Units to buy.
-        buy: u64,
-        /// Units discounted.
-        get: u64,
-        /// How much off them.
-        percent: BasisPoints,
-    },
-    /// No shipping costs.
-    FreeShipping,
-}
-
 /// What a mailed code gives and asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// The discount.
-    pub discount: Discount,
-    /// The currency of all amounts here.
-    pub currency: Currency,
-    /// The discount is never more than this.
-    pub maximum: Option<Amount>,
-    /// Smallest subtotal it applies to.
-    pub minimum_subtotal: Option<Amount>,
-    /// Smallest number of units it applies to.
-    pub minimum_quantity: Option<u64>,
+    benefit: Benefit,
+    currency: Currency,
+    /// Smallest subtotal and quantity it applies to.
+    pub(super) minimum: Minimum,
     /// Whether it applies to some products only.
-    pub selected_products: bool,
+    pub(super) selected_products: bool,
     /// Whether it may be combined with other codes.
-    pub combinable: bool,
+    pub(super) combinable: bool,
 }
 
 impl Offer {
-    /// The bare size, the same in all languages where it is a number: `10%`, `¥500`.
-    pub(super) fn discount(&self, language: Language) -> String {
-        match self.discount {
-            Discount::Percent(percent) => format!("{percent}%"),
-            Discount::Amount(amount) => amount.display(self.currency),
-            Discount::UpToPercent(percent) => match language {
-                Language::Ja => format!("最大{percent}%"),
-                Language::En => format!("up to {percent}%"),
-            },
-            Discount::BuyGet { .. } | Discount::FreeShipping => self.phrase(language),
+    /// What a promotion's code gives.
+    pub fn of(terms: &PromotionTerms) -> Self {
+        Self {
+            benefit: terms.benefit.clone(),
+            currency: terms.currency,
+            minimum: terms.minimum,
+            selected_products: terms.products != Products::default(),
+            combinable: terms.combinability != Combinability::Exclusive,
         }
     }
 
-    /// The discount as a phrase: `10%OFF`, `10% off`, `送料無料`.
+    /// The bare size: `10%`, `¥500`.
+    pub(super) fn discount(&self) -> String {
+        self.benefit.display(self.currency)
+    }
+
+    /// The discount as a phrase: `10%OFF`, `500円OFF`, `10% off`, `¥500 off`.
     pub(super) fn phrase(&self, language: Language) -> String {
-        let full = |percent: BasisPoints| percent.to_string() == "100";
-        let size = || self.discount(language);
-        match (language, self.discount) {
-            (Language::Ja, Discount::Amount(amount)) => {
-                format!("{}OFF", language.amount(amount, self.currency))
+        match (language, &self.benefit) {
+            (Language::Ja, Benefit::AmountOff { amount }) => {
+                format!("{}OFF", language.amount(*amount, self.currency))
             }
-            (Language::Ja, Discount::Percent(_) | Discount::UpToPercent(_)) => {
-                format!("{}OFF", size())
+            (Language::Ja, Benefit::PercentOff { .. }) => format!("{}OFF", self.discount()),
+            (Language::En, _) => format!("{} off", self.discount()),
+        }
+    }
+
+    /// The smallest subtotal it applies to, in words.
+    pub(super) fn minimum_subtotal(&self, language: Language) -> Option<String> {
+        let subtotal = self.minimum.subtotal?;
+        Some(language.amount(subtotal, self.currency))
+    }
+
+    /// The most it takes off, in words.
+    pub(super) fn maximum(&self, language: Language) -> Option<String> {
+        match &self.benefit {
+            Benefit::PercentOff { max_discount, .. } => {
+                max_discount.map(|amount| language.amount(amount, self.currency))
             }
-            (
-                Language::En,
-                Discount::Percent(_) | Discount::UpToPercent(_) | Discount::Amount(_),
-            ) => format!("{} off", size()),
-            (Language::Ja, Discount::BuyGet { buy, get, percent }) if full(percent) => {
-                format!("{buy}点購入で{get}点無料")
-            }
-            (Language::Ja, Discount::BuyGet { buy, get, percent }) => {
-                format!("{buy}点購入で{get}点{percent}%OFF")
-            }
-            (Language::En, Discount::BuyGet { buy, get, percent }) if full(percent) => {
-                format!("buy {buy}, get {get} free")
-            }
-            (Language::En, Discount::BuyGet { buy, get, percent }) => {
-                format!("buy {buy}, get {get} at {percent}% off")
-            }
-            (Language::Ja, Discount::FreeShipping) => "送料無料".to_owned(),
-            (Language::En, Discount::FreeShipping) => "free shipping".to_owned(),
+            Benefit::AmountOff { .. } => None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct MailInput<'a> {
     /// The code.
     pub code: &'a SealedCode,
     /// What it gives.
-    pub offer: Offer,
+    pub offer: &'a Offer,
     /// First moment it no longer works.
     pub code_expires_at: DateTime<Utc>,
     /// The shop's time zone, in which dates are shown.
@@ -120,18 +120,17 @@ pub fn render(input: &MailInput<'_>) -> Result<RenderedMail, RenderError> {
 
 /// The variables of templates (and the footer's own).
 fn context(input: &MailInput<'_>, language: Language, code: &str, shop_url: &str) -> Value {
-    let offer = &input.offer;
-    let amount = |amount| language.amount(amount, offer.currency);
+    let offer = input.offer;
     let name = input.customer_name.and_then(greetable).unwrap_or_default();
     context! {
         code => code,
-        discount => offer.discount(language),
+        discount => offer.discount(),
         offer => offer.phrase(language),
         expires_on => language.last_day(input.code_expires_at, input.zone),
         expires_at => language.last_moment(input.code_expires_at, input.zone),
-        minimum => offer.minimum_subtotal.map(amount).unwrap_or_default(),
-        minimum_quantity => offer.minimum_quantity.map(|count| count.to_string()).unwrap_or_default(),
-        maximum => offer.maximum.map(amount).unwrap_or_default(),
+        minimum => offer.minimum_subtotal(language).unwrap_or_default(),
+        minimum_quantity => offer.minimum.quantity.map(|count| count.to_string()).unwrap_or_default(),
+        maximum => offer.maximum(language).unwrap_or_default(),
         selected_products => offer.selected_products,
         combinable => offer.combinable,
         customer => context! { name => name },
@@ -180,9 +179,7 @@ fn one_line(subject: &str) -> String {
 /// What mail lists show behind the subject: adds to it, never repeats it.
 fn preheader(input: &MailInput<'_>, language: Language) -> String {
     let day = language.last_day(input.code_expires_at, input.zone);
-    let minimum = input.offer.minimum_subtotal;
-    let minimum = minimum.map(|amount| language.amount(amount, input.offer.currency));
-    match (language, minimum) {
+    match (language, input.offer.minimum_subtotal(language)) {
         (Language::Ja, Some(minimum)) => format!("{minimum}以上のご注文で、{day}まで。"),
         (Language::Ja, None) => format!("{day}までお使いいただけます。"),
         (Language::En, Some(minimum)) => format!("On orders of {minimum} or more, until {day}."),
@@ -219,65 +216,59 @@ pub(super) mod sample {
     use super::{Language, MailInput, Offer, Reason, Value, context, with_fragment};
     use crate::domain::code::TypedCode;
     use crate::domain::follow_up::Sender;
-    use crate::domain::money::{Amount, BasisPoints, Currency};
     use crate::domain::order::OrderId;
-    use crate::mailer::Discount;
+    use crate::domain::promotion::PromotionTerms;
 
-    /// A code of the right shape that no promotion can have issued.
+    /// A code of the right shape, all letters.
     const CODE: &str = "ZZZZ-ZZZZ-ZZZZ-ZZZZ";
 
     /// The variables of a reader about whom everything is known and of one about whom nothing is, each with the code.
-    pub(crate) fn contexts(language: Language) -> Vec<(Value, &'static str)> {
-        let (Some(mut offer), Some(order_id)) =
-            (offer(), OrderId::try_from("1001".to_owned()).ok())
-        else {
-            return Vec::new();
-        };
+    ///
+    /// # Errors
+    /// None: everything here is made up and fits its type.
+    pub(crate) fn contexts(language: Language) -> Result<Vec<(Value, &'static str)>, String> {
+        let rich = r#"{"name":"x","currency":"JPY","combinability":"exclusive",
+            "benefit":{"type":"percent_off","percent":10,"max_discount":3000},
+            "products":{"include":["x"]},"minimum":{"subtotal":3000,"quantity":2}}"#;
+        let plain = r#"{"name":"x","currency":"JPY","combinability":"unrestricted",
+            "benefit":{"type":"amount_off","amount":500}}"#;
+        [(rich, Some("花子")), (plain, None)]
+            .into_iter()
+            .map(|(terms, name)| {
+                let terms: PromotionTerms =
+                    serde_json::from_str(terms).map_err(|error| error.to_string())?;
+                Ok((reader(language, &Offer::of(&terms), name)?, CODE))
+            })
+            .collect()
+    }
+
+    fn reader(language: Language, offer: &Offer, name: Option<&str>) -> Result<Value, String> {
         let TypedCode::Sealed(code) = TypedCode::read(CODE) else {
-            return Vec::new();
+            return Err("the sample code is none".to_owned());
         };
+        let order_id = OrderId::try_from("1001".to_owned()).map_err(|error| error.to_string())?;
         let sender = Sender {
             name: "Shop".to_owned(),
             address: "1-1".to_owned(),
             contact: "03".to_owned(),
         };
-        let mut contexts = Vec::new();
-        for customer_name in [Some("花子"), None] {
-            let input = MailInput {
-                locale: Some(language.tag()),
-                templates: None,
-                code: &code,
-                offer,
-                code_expires_at: chrono::DateTime::UNIX_EPOCH,
-                zone: chrono_tz::UTC,
-                customer_name,
-                order_id: &order_id,
-                shop_name: "Shop",
-                shop_url: "https://shop.example/",
-                unsubscribe_url: "https://promo.shop.example/u/u1.x.y",
-                sender: &sender,
-                reason: Reason::Consented,
-            };
-            let shop_url = with_fragment(input.shop_url, CODE);
-            contexts.push((context(&input, language, CODE, &shop_url), CODE));
-            offer.minimum_subtotal = None;
-            offer.minimum_quantity = None;
-            offer.maximum = None;
-            offer.combinable = true;
-        }
-        contexts
-    }
-
-    fn offer() -> Option<Offer> {
-        Some(Offer {
-            discount: Discount::Percent(BasisPoints::parse("10").ok()?),
-            currency: Currency::try_from("JPY".to_owned()).ok()?,
-            maximum: Some(Amount::ZERO),
-            minimum_subtotal: Some(Amount::ZERO),
-            minimum_quantity: Some(2),
-            selected_products: true,
-            combinable: false,
-        })
+        let input = MailInput {
+            locale: Some(language.tag()),
+            templates: None,
+            code: &code,
+            offer,
+            code_expires_at: chrono::DateTime::UNIX_EPOCH,
+            zone: chrono_tz::UTC,
+            customer_name: name,
+            order_id: &order_id,
+            shop_name: "Shop",
+            shop_url: "https://shop.example/",
+            unsubscribe_url: "https://promo.shop.example/u/u1.x.y",
+            sender: &sender,
+            reason: Reason::Consented,
+        };
+        let shop_url = with_fragment(input.shop_url, CODE);
+        Ok(context(&input, language, CODE, &shop_url))
     }
 }
 
@@ -285,8 +276,6 @@ pub(super) mod sample {
 mod tests {
     use super::*;
     use crate::domain::code::TypedCode;
-    use crate::domain::money::{Amount, BasisPoints, Currency};
-    use crate::mailer::Discount;
 
     const UNSUBSCRIBE: &str = "https://promo.shop.example/u/u1.abc.def";
 
@@ -294,6 +283,7 @@ mod tests {
         code: SealedCode,
         order: OrderId,
         sender: Sender,
+        offer: Offer,
     }
 
     impl Fixture {
@@ -306,10 +296,13 @@ mod tests {
                 address: "東京都千代田区1-1".to_owned(),
                 contact: "help@shop.example".to_owned(),
             };
+            let terms = r#"{"name":"x","currency":"JPY","minimum":{"subtotal":3000},
+                "benefit":{"type":"percent_off","percent":10}}"#;
             Self {
                 code,
                 order: OrderId::try_from("1001".to_owned()).unwrap(),
                 sender,
+                offer: Offer::of(&serde_json::from_str(terms).unwrap()),
             }
         }
 
@@ -318,15 +311,7 @@ mod tests {
                 locale: Some("ja-JP"),
                 templates: None,
                 code: &self.code,
-                offer: Offer {
-                    discount: Discount::Percent(BasisPoints::parse("10").unwrap()),
-                    currency: Currency::try_from("JPY".to_owned()).unwrap(),
-                    maximum: None,
-                    minimum_subtotal: Some(Amount::try_from(3_000).unwrap()),
-                    minimum_quantity: None,
-                    selected_products: false,
-                    combinable: false,
-                },
+                offer: &self.offer,
                 code_expires_at: "2026-12-25T15:00:00Z".parse().unwrap(),
                 zone: chrono_tz::Asia::Tokyo,
                 customer_name: Some("花子"),

@@ -105,7 +105,11 @@ fn check_source(pointer: &str, source: &str, max_chars: usize) -> Vec<Fault> {
 
 /// Renders what the sources' syntax cannot show: unknown filters, endless loops, a code that only some readers see.
 fn check_samples(language: Language, template: &Template) -> Vec<Fault> {
-    for (context, code) in sample::contexts(language) {
+    let contexts = match sample::contexts(language) {
+        Ok(contexts) => contexts,
+        Err(why) => return vec![fault("", why)],
+    };
+    for (context, code) in contexts {
         for (pointer, source) in [("/subject", &template.subject), ("/body", &template.body)] {
             match text(source, &context) {
                 Err(error) => return vec![fault(pointer, describe(&error))],

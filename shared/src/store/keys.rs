@@ -155,6 +155,12 @@ pub(super) fn mail(id: &MailId) -> Key {
     Key::new(format!("mail#{id}"), "mail")
 }
 
+/// The mail whose partition this is.
+pub(super) fn mail_id(partition: &str) -> Option<MailId> {
+    let id = partition.strip_prefix("mail#")?;
+    MailId::try_from(id.to_owned()).ok()
+}
+
 /// Address, name and locale of a person.
 pub(super) fn contact(person: &PersonHash) -> Key {
     Key::new(format!("person#{}", person.as_str()), "contact")
