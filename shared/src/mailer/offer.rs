@@ -91,8 +91,7 @@ fn weekday_ja(day: Weekday) -> &'static str {
 pub struct Offer {
     benefit: Benefit,
     currency: Currency,
-    /// Smallest subtotal and quantity it applies to.
-    pub(super) minimum: Minimum,
+    minimum: Minimum,
     /// Whether it applies to some products only.
     pub(super) selected_products: bool,
     /// Whether it may be combined with other codes.
@@ -129,8 +128,17 @@ impl Offer {
 
     /// The smallest subtotal it applies to, in words.
     pub(super) fn minimum_subtotal(&self, language: Language) -> Option<String> {
-        let subtotal = self.minimum.subtotal?;
+        let subtotal = self
+            .minimum
+            .subtotal
+            .filter(|least| *least > Amount::ZERO)?;
         Some(language.amount(subtotal, self.currency))
+    }
+
+    /// The smallest quantity it applies to, if that is more than one.
+    pub(super) fn minimum_quantity(&self) -> Option<String> {
+        let quantity = self.minimum.quantity.filter(|least| *least > 1)?;
+        Some(quantity.to_string())
     }
 
     /// The most it takes off, in words.

@@ -129,7 +129,7 @@ fn context(input: &MailInput<'_>, language: Language, code: &str, shop_url: &str
         expires_on => language.last_day(input.code_expires_at, input.zone),
         expires_at => language.last_moment(input.code_expires_at, input.zone),
         minimum => offer.minimum_subtotal(language).unwrap_or_default(),
-        minimum_quantity => offer.minimum.quantity.map(|count| count.to_string()).unwrap_or_default(),
+        minimum_quantity => offer.minimum_quantity().unwrap_or_default(),
         maximum => offer.maximum(language).unwrap_or_default(),
         selected_products => offer.selected_products,
         combinable => offer.combinable,

@@ -214,7 +214,15 @@ fn judge(error: &SdkError<SendEmailError>) -> SendError {
                 told.message().unwrap_or_default(),
             )
         }
-        lost => SendError::Unknown(DisplayErrorContext(lost).to_string()),
+        SdkError::TimeoutError(_) => SendError::Unknown("SES did not answer in time".to_owned()),
+        SdkError::DispatchFailure(lost) => {
+            let cause = lost
+                .as_connector_error()
+                .map(|error| DisplayErrorContext(error).to_string());
+            SendError::Unknown(cause.unwrap_or_else(|| "the connection was lost".to_owned()))
+        }
+        // The answer is left out: it may quote the address.
+        _ => SendError::Unknown("SES's answer could not be read".to_owned()),
     }
 }
 

@@ -1,0 +1,165 @@
+//! A claimed mail's words, from what the table knows at that moment.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::domain::follow_up::FollowUp;
+use shared::domain::outbox::{Contact, OutboxMail};
+use shared::domain::promotion::{Closed, Promotion};
+use shared::mailer::{MailInput, Offer, Outgoing, Reason, RenderedMail, render};
+use shared::store::{Freshness, MailChange, StoreError};
+
+use crate::{KIND, STAFF_PAUSE, State, settings};
+
+/// How long a mail waits after the table or a secret could not be read.
+const READ_PAUSE: TimeDelta = TimeDelta::minutes(5);
+
+/// A mail ready to be sent.
+pub(crate) struct Letter {
+    follow_up: FollowUp,
+    contact: Contact,
+    mail: RenderedMail,
+    unsubscribe_url: String,
+}
+
+impl Letter {
+    pub(crate) fn outgoing<'a>(&'a self, mail: &'a OutboxMail) -> Outgoing<'a> {
+        Outgoing {
+            mail_id: &mail.id,
+            attempt: mail.attempt,
+            kind: KIND,
+            from: &self.follow_up.terms.mail.from,
+            to: &self.contact.email,
+            mail: &self.mail,
+            unsubscribe_url: &self.unsubscribe_url,
+        }
+    }
+}
+
+/// Composes a mail, or says what becomes of it unsent.
+pub(crate) async fn compose(
+    state: &State,
+    mail: &OutboxMail,
+    now: DateTime<Utc>,
+) -> Result<Letter, MailChange> {
+    let store = &state.store;
+    let follow_up = store
+        .follow_up_version(&mail.follow_up_id, mail.follow_up_version)
+        .await;
+    let follow_up = found(follow_up, now)?.ok_or_else(|| failed("follow-up-missing"))?;
+    let contact = found(store.contact(&mail.person, now).await, now)?;
+    let contact = contact.ok_or_else(|| failed("no-address"))?;
+    let promotion = store
+        .promotion(&mail.promotion_id, Freshness::Remembered, now)
+        .await;
+    let promotion = found(promotion, now)?
+        .ok_or_else(|| failed("promotion-missing"))?
+        .promotion;
+    if let Some(closed) = promotion.closed_at(now) {
+        return Err(while_closed(closed, &promotion, now));
+    }
+    let unsubscribe_url = format!(
+        "{}/u/{}",
+        state.settings.public_url,
+        state.identity.unsubscribe_token(&mail.person)
+    );
+    let rendered = words(
+        state,
+        mail,
+        now,
+        &follow_up,
+        &contact,
+        &promotion,
+        &unsubscribe_url,
+    )
+    .await?;
+    Ok(Letter {
+        follow_up,
+        contact,
+        mail: rendered,
+        unsubscribe_url,
+    })
+}
+
+async fn words(
+    state: &State,
+    mail: &OutboxMail,
+    now: DateTime<Utc>,
+    follow_up: &FollowUp,
+    contact: &Contact,
+    promotion: &Promotion,
+    unsubscribe_url: &str,
+) -> Result<RenderedMail, MailChange> {
+    let settings = &state.settings;
+    let own_sender = follow_up.terms.mail.sender.clone();
+    let sender = own_sender
+        .and_then(settings::complete)
+        .or_else(|| settings.sender.clone());
+    let Some(sender) = sender else {
+        tracing::error!(
+            follow_up.id = %follow_up.id,
+            "nothing is sent: the law asks for a sender's name, address and contact. Set SenderName, SenderAddress and \
+             SenderContact, or mail.sender of the follow-up"
+        );
+        return Err(again(now + STAFF_PAUSE, "sender-missing"));
+    };
+    let master_key = state.code_keys.version(promotion.master_key_version).await;
+    let master_key = master_key.map_err(|error| {
+        tracing::error!(%error, "a mail waits for its code key");
+        again(now + READ_PAUSE, "code-key")
+    })?;
+    let code = promotion.code_key(&master_key).seal(mail.serial);
+    let consented = follow_up.terms.conditions.require_consent;
+    let rendered = render(&MailInput {
+        locale: contact.locale.as_deref(),
+        templates: follow_up.terms.mail.templates.as_ref(),
+        code: &code,
+        offer: &Offer::of(&promotion.terms),
+        code_expires_at: mail.code_expires_at,
+        zone: settings.zone,
+        customer_name: contact.name.as_deref(),
+        order_id: &mail.order_id,
+        shop_name: &settings.shop_name,
+        shop_url: &settings.shop_url,
+        unsubscribe_url,
+        sender: &sender,
+        reason: if consented {
+            Reason::Consented
+        } else {
+            Reason::Bought
+        },
+    });
+    rendered.map_err(|error| {
+        tracing::error!(follow_up.id = %follow_up.id, %error, "a mail could not be written");
+        failed("template")
+    })
+}
+
+/// A code that gives nothing now is not mailed now.
+fn while_closed(closed: Closed, promotion: &Promotion, now: DateTime<Utc>) -> MailChange {
+    match closed {
+        Closed::NotStarted => again(promotion.effective_at, "promotion-not-started"),
+        Closed::Paused => again(now + STAFF_PAUSE, "promotion-paused"),
+        Closed::Ended | Closed::Expired => MailChange::Withdrawn {
+            reason: "promotion-ended".to_owned(),
+        },
+    }
+}
+
+fn found<T>(read: Result<T, StoreError>, now: DateTime<Utc>) -> Result<T, MailChange> {
+    read.map_err(|error| {
+        tracing::error!(%error, "a mail waits for the table");
+        again(now + READ_PAUSE, "table")
+    })
+}
+
+fn again(at: DateTime<Utc>, reason: &str) -> MailChange {
+    MailChange::DueAgain {
+        at,
+        reason: reason.to_owned(),
+    }
+}
+
+fn failed(reason: &str) -> MailChange {
+    MailChange::Failed {
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,63 @@
+//! What the deployment says about the shop.
+
+use chrono_tz::Tz;
+use shared::domain::follow_up::Sender;
+use shared::env::{Env, StartError};
+
+/// The shop, as mails show it.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) shop_name: String,
+    /// Where buyers shop.
+    pub(crate) shop_url: String,
+    /// Base of the links in mails, without a slash at its end.
+    pub(crate) public_url: String,
+    /// The legal sender, for follow-ups that bring none.
+    pub(crate) sender: Option<Sender>,
+    pub(crate) zone: Tz,
+}
+
+impl Settings {
+    pub(crate) fn read(env: &Env) -> Result<Self, StartError> {
+        let parts = ["SENDER_NAME", "SENDER_ADDRESS", "SENDER_CONTACT"].map(|name| env.get(name));
+        let sender = match parts {
+            [Some(name), Some(address), Some(contact)] => complete(Sender {
+                name,
+                address,
+                contact,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            shop_name: env.require("SHOP_NAME")?,
+            shop_url: url(env, "SHOP_URL")?,
+            public_url: url(env, "PUBLIC_URL")?.trim_end_matches('/').to_owned(),
+            sender,
+            zone: env.parse_or("TIME_ZONE", chrono_tz::UTC)?,
+        })
+    }
+}
+
+/// The sender, if each of its parts says something: the law asks for all three.
+pub(crate) fn complete(sender: Sender) -> Option<Sender> {
+    let parts = [&sender.name, &sender.address, &sender.contact];
+    let blank = parts.iter().any(|part| part.trim().is_empty());
+    (!blank).then_some(sender)
+}
+
+/// A web address in printable ASCII, as links and mail headers need it.
+fn url(env: &Env, name: &str) -> Result<String, StartError> {
+    let url = env.require(name)?;
+    let web = url.starts_with("https://") || url.starts_with("http://");
+    let plain = url
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
+    if web && plain {
+        Ok(url)
+    } else {
+        Err(StartError::Unusable {
+            name: name.to_owned(),
+            why: "it must be an http(s) URL in printable ASCII".to_owned(),
+        })
+    }
+}
