@@ -1,1 +1,51 @@
-//! placeholder
+//! The `okaeri` command: the local stack (`local`), API keys (`keys`) and sample orders (`orders`).
+//!
+//! [`local::start`] is what the integration tests start in their own process.
+
+mod args;
+mod client;
+mod keys;
+pub mod local;
+mod orders;
+mod run_local;
+
+pub use args::Args;
+
+/// What a command has to say, or why it failed and what to do next.
+type Said = Result<String, CliError>;
+
+/// Why a command failed, in words for the person who called it.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The local stack did not start, or its data cannot be used.
+    #[error(transparent)]
+    Local(#[from] local::LocalError),
+    /// A key command could not do what it was asked.
+    #[error("{0}")]
+    Told(String),
+    /// Standard output is closed.
+    #[error("the answer could not be written: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// Runs one command to its end.
+///
+/// # Errors
+/// [`CliError`], which says what happened and what to do next.
+pub async fn run(args: Args) -> Result<(), CliError> {
+    use args::Command;
+    let said = match args.command.unwrap_or_default() {
+        Command::Local(options) => return run_local::run(options).await,
+        Command::Keys(command) => keys::run(command).await?,
+        Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,
+    };
+    write(&said)
+}
+
+/// Writes to standard output.
+fn write(text: &str) -> Result<(), CliError> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

@@ -67,7 +67,7 @@ impl fmt::Display for FollowUpId {
 }
 
 /// `count` symbols of `a-z2-7`, five random bits each.
-pub(crate) fn random_symbols(count: usize) -> String {
+pub fn random_symbols(count: usize) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut rng = rand::rng();
     (0..count)

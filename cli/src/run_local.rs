@@ -1,0 +1,101 @@
+//! `okaeri local`: starts the stack, says what to try, and stops it when told to.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::Local;
+use crate::local::{self, ADMIN_KEY, CHECKOUT_KEY, Options, Place, Running, WEBHOOK_SECRET};
+use crate::{CliError, write};
+
+/// Runs the stack until Ctrl-C or SIGTERM.
+pub(crate) async fn run(args: Local) -> Result<(), CliError> {
+    log_to_standard_error();
+    // Watched from the start, so that no signal is missed.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let place = if args.memory {
+        Place::Memory
+    } else {
+        Place::Directory(args.data)
+    };
+    let options = Options {
+        port: args.port,
+        place: place.clone(),
+        ses_rate: args.ses_rate,
+        ses_quota: args.ses_quota,
+        ..Options::default()
+    };
+    let stack = local::start(options).await?;
+    write(&welcome(&stack, &place))?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    stack.stop().await;
+    match place {
+        Place::Directory(path) => write(&format!(
+            "Stopped. Everything is kept in {}.\n",
+            path.display()
+        )),
+        Place::Memory => write("Stopped. Nothing was kept, as asked by --memory.\n"),
+    }
+}
+
+/// Warnings and errors only, unless `RUST_LOG` asks for more: standard output belongs to the person.
+fn log_to_standard_error() {
+    use lambda_runtime::tracing::subscriber;
+    let level = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(subscriber::filter::LevelFilter::WARN);
+    let logger = subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    // It fails only if the process has a logger already, which then serves.
+    let _ = logger.try_init();
+}
+
+fn welcome(stack: &Running, place: &Place) -> String {
+    let url = stack.url();
+    let data = match place {
+        Place::Directory(path) => format!("{} (delete it to begin anew)", path.display()),
+        Place::Memory => "in memory, gone when it stops".to_owned(),
+    };
+    let [create, mint, redeem] = samples(url);
+    format!(
+        "Okaeri runs at {url}\n\n\
+        \x20 inbox         {url}/local/inbox\n\
+        \x20 admin key     {ADMIN_KEY}\n\
+        \x20 checkout key  {CHECKOUT_KEY}\n\
+        \x20 webhooks      {url}/v1/webhooks/standard, secret {WEBHOOK_SECRET}\n\
+        \x20 data          {data}\n\n\
+        Try, in another terminal and in this order:\n\n\
+        # 1. create a promotion\n{create}\n\n\
+        # 2. mint a code for it\n{mint}\n\n\
+        # 3. redeem the code with an order\n{redeem}\n\n\
+        Then send a sample order: okaeri orders send --provider standard --email hanako@example.jp\n\
+        Ctrl-C stops it.\n"
+    )
+}
+
+/// Three commands that work as printed, one after the other; each shows what the stack answered.
+fn samples(url: &str) -> [String; 3] {
+    let json = "-H 'Content-Type: application/json'";
+    let admin = format!("-H 'Authorization: Bearer {ADMIN_KEY}'");
+    let promotion = r#"{"name":"Next time 10% off","currency":"JPY","benefit":{"type":"percent_off","percent":10},"starts_at":"2026-01-01T00:00:00+09:00","ends_at":"2036-01-01T00:00:00+09:00","claim_code":"single_use","combinability":"exclusive","limits":{"budget":500000}}"#;
+    let create = format!(
+        "PROMOTION=$(curl -sS {url}/v1/promotions {admin} {json} -d '{promotion}' | tee /dev/stderr | sed -n 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/p')"
+    );
+    let mint = format!(
+        "curl -sS \"{url}/v1/promotions/$PROMOTION/codes\" {admin} {json} -d '{{\"count\":1}}' && CODE=$(curl -sS \"{url}/v1/promotions/$PROMOTION/codes\" {admin} -H 'Accept: text/csv' | tee /dev/stderr | sed -n 's/^\\([^,]*\\),unused,.*/\\1/p' | tail -n 1)"
+    );
+    let cart = r#"{"currency":"JPY","shipping":500,"lines":[{"sku":"TEA-01","quantity":2,"unit_price":1980}]}"#;
+    let body = format!(
+        r#"{{"codes":["'"$CODE"'"],"customer":{{"email":"hanako@example.jp"}},"cart":{cart}}}"#
+    );
+    let checkout = format!("-H 'Authorization: Bearer {CHECKOUT_KEY}'");
+    let redeem = format!(
+        "curl -sS -X PUT \"{url}/v1/redemptions/sample-$(date +%s)\" {checkout} {json} -d '{body}'"
+    );
+    [create, mint, redeem]
+}
