@@ -66,7 +66,7 @@ async fn create(store: &Store, name: String, scope: args::Scope, clock: &Clock) 
         .any(|key| key.name == name)
     {
         return told(format!(
-            "There is a key named {name} already. Nothing was made.\nChoose another name, or revoke the old one first: okaeri keys revoke '{name}'"
+            "There is a key named {name} already. Nothing was made.\nChoose another name, or revoke the old one first: cargo run -p okaeri -- keys revoke '{name}'"
         ));
     }
     let scope = match scope {
@@ -85,7 +85,7 @@ async fn list(store: &Store) -> Said {
     let mut keys = store.list_api_keys().await?;
     if keys.is_empty() {
         return Ok(
-            "There are no keys. Make one: okaeri keys create --name checkout --scope checkout\n"
+            "There are no keys. Make one: cargo run -p okaeri -- keys create --name checkout --scope checkout\n"
                 .to_owned(),
         );
     }

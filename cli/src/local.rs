@@ -96,7 +96,7 @@ impl Default for Options {
 pub enum LocalError {
     /// The port is taken.
     #[error(
-        "port {port} on 127.0.0.1 cannot be used: {cause}\nStop what listens there, or choose another port: okaeri local --port 8788"
+        "port {port} on 127.0.0.1 cannot be used: {cause}\nStop what listens there, or choose another port: cargo run -p okaeri -- local --port 8788"
     )]
     Port {
         /// The port asked for.
@@ -106,7 +106,7 @@ pub enum LocalError {
     },
     /// Another stack runs on the same data.
     #[error(
-        "another local stack is running on {}{}\nUse that one, stop it, or start on other data: okaeri local --data DIR --port 8788",
+        "another local stack is running on {}{}\nUse that one, stop it, or start on other data: cargo run -p okaeri -- local --data DIR --port 8788",
         .path.display(), .url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default()
     )]
     InUse {
@@ -116,7 +116,7 @@ pub enum LocalError {
         url: Option<String>,
     },
     /// A file of the data directory cannot be read or written.
-    #[error("{} cannot be used: {why}\nCheck that it can be written, or start on other data: okaeri local --data DIR", .path.display())]
+    #[error("{} cannot be used: {why}\nCheck that it can be written, or start on other data: cargo run -p okaeri -- local --data DIR", .path.display())]
     Data {
         /// The file or directory.
         path: PathBuf,
@@ -161,8 +161,8 @@ pub struct Running {
     aws_url: String,
     settings: BTreeMap<String, String>,
     clock: Clock,
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    front: Stage,
+    back: Stage,
     engine: Engine,
     data: Arc<Data>,
 }
@@ -208,21 +208,49 @@ impl Running {
 
     /// Takes no more requests, lets those begun finish, and closes the data.
     pub async fn stop(mut self) {
+        self.front.end().await;
+        self.back.end().await;
+        self.engine.stop(STOP_PATIENCE).await;
+        self.data.forget_url();
+    }
+}
+
+/// Tasks that end together: what callers reach before what it rests on.
+#[derive(Debug)]
+struct Stage {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: Vec::new(),
+        }
+    }
+
+    fn serve(&mut self, listener: TcpListener, router: Router) {
+        self.tasks
+            .push(tokio::spawn(serve(listener, router, self.stop.subscribe())));
+    }
+
+    /// Lets what was begun finish.
+    async fn end(&mut self) {
         self.stop.send_replace(true);
-        for mut task in std::mem::take(&mut self.tasks) {
-            if tokio::time::timeout(STOP_PATIENCE, &mut task)
+        for task in &mut self.tasks {
+            if tokio::time::timeout(STOP_PATIENCE, &mut *task)
                 .await
                 .is_err()
             {
                 task.abort();
             }
         }
-        self.engine.stop(STOP_PATIENCE).await;
-        self.data.forget_url();
+        self.tasks.clear();
     }
 }
 
-impl Drop for Running {
+impl Drop for Stage {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -258,19 +286,19 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         limits,
         clock.clone(),
     )?);
-    let (stop, stopped) = watch::channel(false);
+    let (mut front, mut back) = (Stage::new(), Stage::new());
     let stand_ins = aws::router(
         Arc::clone(&queue),
         Arc::clone(&inbox),
         data.secrets()?,
         &aws_url,
     );
-    let mut tasks = vec![serve(private, stand_ins, stopped.clone())];
+    back.serve(private, stand_ins);
 
     prepare_table(&engine, settings.clone(), &clock).await?;
     let functions = functions::load(&settings, &clock).await?;
     let worker = Arc::new(Worker::new(queue, functions.orders, functions.mail));
-    tasks.extend(worker.spawn(&stopped));
+    front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
     let routes = Router::new()
         .nest(
@@ -279,14 +307,14 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         )
         .merge(gateway::router(functions.router, clock.clone()));
     data.record_url(&url, engine.url())?;
-    tasks.push(serve(public, routes, stopped));
+    front.serve(public, routes);
     Ok(Running {
         url,
         aws_url,
         settings,
         clock,
-        stop,
-        tasks,
+        front,
+        back,
         engine,
         data,
     })
@@ -384,24 +412,18 @@ fn url_of(listener: &TcpListener) -> std::io::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }
 
-fn serve(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let stop = async move {
-            // An error means that the sender is gone, and the stack with it.
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        };
-        if let Err(error) = axum::serve(listener, service)
-            .with_graceful_shutdown(stop)
-            .await
-        {
-            tracing::error!(%error, "a loopback server ended");
-        }
-    })
+async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let stop = async move {
+        // An error means that the sender is gone, and the stack with it.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(stop)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a loopback server ended");
+    }
 }
 
 #[cfg(test)]

@@ -40,19 +40,15 @@ pub(crate) async fn run(args: Local) -> Result<(), CliError> {
     }
 }
 
-/// Warnings and errors only, unless `RUST_LOG` asks for more: standard output belongs to the person.
+/// Warnings and errors only, unless `RUST_LOG` asks for more: standard output belongs to the person. The engine warns of
+/// every condition that does not hold, which is how conditions work.
 fn log_to_standard_error() {
     use lambda_runtime::tracing::subscriber;
-    let level = std::env::var("RUST_LOG")
-        .ok()
-        .and_then(|level| level.parse().ok());
-    let level = level.unwrap_or(subscriber::filter::LevelFilter::WARN);
-    let logger = subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_writer(std::io::stderr);
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,dynoxide=error".to_owned());
+    let filter = subscriber::EnvFilter::new(filter);
+    let logger = subscriber::fmt().with_env_filter(filter).with_target(false);
     // It fails only if the process has a logger already, which then serves.
-    let _ = logger.try_init();
+    let _ = logger.with_writer(std::io::stderr).try_init();
 }
 
 fn welcome(stack: &Running, place: &Place) -> String {
@@ -73,7 +69,7 @@ fn welcome(stack: &Running, place: &Place) -> String {
         # 1. create a promotion\n{create}\n\n\
         # 2. mint a code for it\n{mint}\n\n\
         # 3. redeem the code with an order\n{redeem}\n\n\
-        Then send a sample order: okaeri orders send --provider standard --email hanako@example.jp\n\
+        Then send a sample order: cargo run -q -p okaeri -- orders send --provider standard --email hanako@example.jp --url {url}\n\
         Ctrl-C stops it.\n"
     )
 }

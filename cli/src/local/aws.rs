@@ -155,6 +155,12 @@ impl Services {
         if message_body.is_empty() || message_body.len() > MAX_MESSAGE_BYTES {
             return bad("InvalidParameterValue", "A message has 1 byte to 1 MiB.");
         }
+        if !message_body.chars().all(is_taken_by_sqs) {
+            return bad(
+                "InvalidMessageContents",
+                "The message contains characters outside the allowed set.",
+            );
+        }
         let md5 = u128::from_be_bytes(Md5::digest(message_body.as_bytes()).into());
         let sent = self.queue.send(message_body);
         let id = sent.map_err(|error| {
@@ -187,6 +193,11 @@ impl Services {
             "CreatedDate": 0,
         })))
     }
+}
+
+/// The characters XML can carry. Source: `SendMessage` in the SQS API reference.
+fn is_taken_by_sqs(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
 async fn send_email(State(services): State<Services>, body: Bytes) -> Result<Response, AwsError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -56,10 +57,7 @@ impl Control {
 
     /// Handles what is queued under the old time, moves the clock, and works until nothing is due and the queue is empty.
     async fn advance(&self, by: TimeDelta) -> Result<(), Problem> {
-        self.worker
-            .settle()
-            .await
-            .map_err(|error| Problem::unavailable(&error))?;
+        self.settle("The clock was not moved.").await?;
         let offset = self.clock.offset() + by;
         if offset > MAX_OFFSET {
             let why = "the clock runs at most 100 years ahead; start on other data to begin anew";
@@ -68,15 +66,31 @@ impl Control {
             )]));
         }
         // Kept first: a stack that dies in between starts again under the new time.
-        self.data
-            .keep_clock_offset(offset)
-            .map_err(|error| Problem::unavailable(&error))?;
+        let kept = self.data.keep_clock_offset(offset);
+        kept.map_err(|error| failed(&error, "The clock was not moved."))?;
         self.clock.advance(by);
+        self.settle("The clock was moved; what is due goes on being tried every second.")
+            .await
+    }
+
+    async fn settle(&self, state: &str) -> Result<(), Problem> {
         self.worker
             .settle()
             .await
-            .map_err(|error| Problem::unavailable(&error))
+            .map_err(|error| failed(&error, state))
     }
+}
+
+fn failed(cause: &dyn std::fmt::Display, state: &str) -> Problem {
+    tracing::error!(%cause, "the work that was due could not be done");
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Temporarily unavailable",
+    )
+    .detail(format!(
+        "{state} The stack's log says what failed; GET /local/clock tells the time."
+    ))
 }
 
 /// The routes, relative to `/local`.
@@ -95,6 +109,11 @@ async fn advance(
     Body(request): Body<Advance>,
 ) -> Result<Body<Time>, Problem> {
     let by = request.advance.as_delta();
-    control.worker.alone(control.advance(by)).await?;
+    let mover = Arc::clone(&control);
+    // A task of its own: a caller who hangs up must not leave messages half-handled.
+    let moved = tokio::spawn(async move { mover.worker.alone(mover.advance(by)).await });
+    moved
+        .await
+        .map_err(|error| Problem::unavailable(&error))??;
     Ok(Body(control.time()))
 }

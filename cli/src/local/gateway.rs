@@ -229,7 +229,6 @@ fn headers(
         ("content-length", length.to_string()),
         ("x-forwarded-for", forwarded_for),
         ("x-forwarded-proto", "http".to_owned()),
-        ("x-forwarded-port", "80".to_owned()),
     ] {
         headers.insert(name.to_owned(), value.into());
     }

@@ -152,13 +152,16 @@ async fn list(
 }
 
 fn empty(words: &Words, url: &str) -> Markup {
+    let send_order = format!(
+        "cargo run -q -p okaeri -- orders send --provider standard --email hanako@example.jp --url {url}"
+    );
     let move_clock = format!(
         "curl -X POST -H 'Content-Type: application/json' -d '{{\"advance\":\"P3D\"}}' {url}/local/clock"
     );
     html! {
         p { strong { (words.empty) } }
         p { (words.empty_next) }
-        pre { "okaeri orders send --provider standard --email hanako@example.jp\n" (move_clock) }
+        pre { (send_order) "\n" (move_clock) }
     }
 }
 

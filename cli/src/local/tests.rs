@@ -226,3 +226,46 @@ async fn a_taken_port_is_named_with_the_way_out() {
     .unwrap_err();
     assert!(refused.to_string().contains("--port"), "{refused}");
 }
+
+async fn send_message(
+    stack: &Running,
+    queue_url: &str,
+    body: &str,
+) -> (axum::http::StatusCode, String) {
+    let request =
+        axum::http::Request::post(stack.aws_url()).header("x-amz-target", "AmazonSQS.SendMessage");
+    let message = serde_json::json!({"QueueUrl": queue_url, "MessageBody": body}).to_string();
+    answer(request.body(axum::body::Body::from(message)).unwrap()).await
+}
+
+#[tokio::test]
+async fn the_queue_answers_as_sqs_does() {
+    let stack = start(options(Place::Memory)).await.unwrap();
+    let url = stack.settings()["ORDERS_QUEUE_URL"].clone();
+    let (status, sent) = send_message(&stack, &url, "hello").await;
+    assert_eq!(status, 200, "{sent}");
+    assert!(
+        sent.contains(r#""MD5OfMessageBody":"5d41402abc4b2a76b9719d911017c592""#),
+        "{sent}"
+    );
+    for (queue, body, kind) in [
+        ("http://elsewhere/q", "hello", "QueueDoesNotExist"),
+        (url.as_str(), "", "InvalidParameterValue"),
+        (url.as_str(), "\u{1}", "InvalidMessageContents"),
+        (url.as_str(), "\u{ffff}", "InvalidMessageContents"),
+    ] {
+        let (status, refused) = send_message(&stack, queue, body).await;
+        assert_eq!(status, 400);
+        assert!(refused.contains(kind), "{refused}");
+    }
+    // A poison message ends among the dead before the clock moves.
+    let (status, _) = post(&stack, "/local/clock", r#"{"advance":"PT0S"}"#).await;
+    assert_eq!(status, 200);
+    assert!(
+        std::fs::read_dir(stack.data_path().join("queue"))
+            .unwrap()
+            .count()
+            == 1
+    );
+    stack.stop().await;
+}

@@ -40,9 +40,9 @@ impl Worker {
     }
 
     /// Starts the event source and the schedule.
-    pub(super) fn spawn(self: &Arc<Self>, stopped: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+    pub(super) fn spawn(self: &Arc<Self>, stop: &watch::Sender<bool>) -> [JoinHandle<()>; 2] {
         let (events, schedule) = (Arc::clone(self), Arc::clone(self));
-        let (events_stopped, schedule_stopped) = (stopped.clone(), stopped.clone());
+        let (events_stopped, schedule_stopped) = (stop.subscribe(), stop.subscribe());
         [
             tokio::spawn(async move { events.watch_queue(events_stopped).await }),
             tokio::spawn(async move { schedule.keep_schedule(schedule_stopped).await }),
