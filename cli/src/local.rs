@@ -27,7 +27,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use shared::http::edge;
-use shared::store::{NewApiKey, Scope, Store, StoreError};
+use shared::store::{NewApiKey, Quarantine, Scope, Store, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -385,14 +385,20 @@ async fn prepare_table(
         "AWS_ENDPOINT_URL_DYNAMODB".to_owned(),
         engine.url().to_owned(),
     );
-    let store = connect(direct)?;
+    let store = connect(direct.clone())?;
     store.create_table().await?;
+    connect_quarantine(direct)?.create_table().await?;
     engine.delete_expired_items_of(settings::TABLE)?;
     for (text, scope) in [(ADMIN_KEY, Scope::Admin), (CHECKOUT_KEY, Scope::Checkout)] {
         let key = NewApiKey::given(text.to_owned(), text.to_owned(), scope, clock.now());
         store.put_api_key(&key.stored).await?;
     }
     Ok(())
+}
+
+fn connect_quarantine(settings: BTreeMap<String, String>) -> Result<Quarantine, StartError> {
+    let env = Env::from_map(settings);
+    Quarantine::connect(&env, &Aws::from_env(&env)?)
 }
 
 fn connect(settings: BTreeMap<String, String>) -> Result<Store, StartError> {

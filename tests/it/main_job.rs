@@ -186,11 +186,14 @@ async fn one_click_unsubscribes_and_looking_does_not() {
         .to_owned();
 
     let get = |path: String| stack.send(stack.request(Method::GET, &path));
-    let post = |path: String| async {
-        let request = stack
-            .request(Method::POST, &path)
-            .header("content-type", "application/x-www-form-urlencoded");
-        stack.send(request.body("List-Unsubscribe=One-Click")).await
+    let post = |path: String| {
+        let stack = &stack;
+        async move {
+            let request = stack
+                .request(Method::POST, &path)
+                .header("content-type", "application/x-www-form-urlencoded");
+            stack.send(request.body("List-Unsubscribe=One-Click")).await
+        }
     };
     let page: Answer = get(path.clone()).await.expect(200);
     assert!(page.text.contains("<form"), "{}", page.text);
@@ -294,7 +297,10 @@ async fn no_code_text_reaches_the_table_or_a_url() {
     let mut scanned = 0;
     for file in files(directory.path()) {
         // The inbox is what people read, not part of the product's data.
-        if file.components().any(|part| part.as_os_str() == "inbox") {
+        if file
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("inbox"))
+        {
             continue;
         }
         let bytes = std::fs::read(&file).unwrap();

@@ -131,7 +131,7 @@ impl Caller {
     /// A promotion of 10 % off with `terms` on top.
     pub async fn promotion(&self, terms: Value) -> Value {
         let mut body = json!({"name": "Test", "currency": "JPY", "benefit": {"type": "percent_off", "percent": 10}});
-        merge(&mut body, terms);
+        replace(&mut body, &terms);
         self.admin("POST /v1/promotions", body)
             .await
             .expect(201)
@@ -178,7 +178,7 @@ impl Caller {
             "variants": [{"name": "10% after 3 days", "promotion_id": promotion["id"], "delay": "P3D"}],
             "mail": {"from": "Shop <hello@shop.example>"},
         });
-        merge(&mut body, terms);
+        replace(&mut body, &terms);
         self.admin("POST /v1/follow-ups", body)
             .await
             .expect(201)
@@ -242,6 +242,14 @@ pub fn completed(order: &str, fields: Value) -> Value {
     json!({"type": "order.completed", "timestamp": "2026-11-22T03:04:06Z", "data": data})
 }
 
+/// Puts the fields of `from` in place of those of `into`.
+fn replace(into: &mut Value, from: &Value) {
+    for (name, value) in from.as_object().into_iter().flatten() {
+        into[name] = value.clone();
+    }
+}
+
+/// The same, inside objects of both too.
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {

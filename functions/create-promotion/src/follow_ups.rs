@@ -11,6 +11,7 @@ use shared::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms, MailTerms, 
 use shared::domain::promotion::ClaimCode;
 use shared::http::creating::{Creating, created};
 use shared::http::{Body, Problem};
+use shared::mailer::template;
 use shared::store::{DeletedFollowUp, Freshness};
 
 use crate::State;
@@ -100,8 +101,7 @@ fn unknown() -> Problem {
 /// Refuses terms that cannot be, naming everything that is wrong at once.
 async fn check(state: &State, terms: &FollowUpTerms, now: DateTime<Utc>) -> Result<(), Problem> {
     let mut faults = terms.faults();
-    // CONNECT: `shared::mailer::template::check` of the mailer takes this closure's place.
-    faults.extend(template_faults(&terms.mail, |_locale, _template| Ok(())));
+    faults.extend(template_faults(&terms.mail, template::check));
     // More variants than one are refused already, and must not cause a read each.
     if let [variant] = terms.variants.as_slice() {
         let known = state
