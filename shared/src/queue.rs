@@ -8,6 +8,9 @@ use aws_sdk_sqs::error::DisplayErrorContext;
 use crate::aws::Aws;
 use crate::env::{Env, StartError};
 
+/// Longest message the queue takes, in bytes. Source: Amazon SQS quotas, "Message size" (1 MiB since August 2025).
+pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+
 /// Why a message may not be in the queue; the text is for logs only.
 #[derive(Debug, thiserror::Error)]
 #[error("the queue is unavailable: {0}")]

@@ -218,6 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_events_are_read() {
+        for (text, kind) in [
+            (
+                include_str!("../../../events/order-completed.order.json"),
+                OrderEventKind::Completed,
+            ),
+            (
+                include_str!("../../../events/order-completed.cancelled.json"),
+                OrderEventKind::Cancelled,
+            ),
+        ] {
+            let batch: SqsEvent = serde_json::from_str(text).unwrap();
+            let order = read(&batch.records[0]).unwrap();
+            assert_eq!(order.kind, kind);
+            assert_eq!(order.order_id.as_str(), "1001");
+        }
+    }
+
+    #[test]
     fn a_poison_message_is_refused_without_being_quoted() {
         for body in [
             "",

@@ -19,7 +19,7 @@ use shared::clock::Clock;
 use shared::domain::order::OrderEvent;
 use shared::env::{Env, StartError};
 use shared::http::{Body, Problem, body};
-use shared::queue::Queue;
+use shared::queue::{MAX_MESSAGE_BYTES, Queue};
 use shared::secrets::{ProviderSecrets, WebhookSecrets};
 use shared::store::Quarantine;
 
@@ -128,30 +128,32 @@ async fn keep(
         received: true,
         ..Receipt::default()
     };
-    match payload {
-        Payload::Uninteresting => Ok(receipt),
+    let unusable = match payload {
+        Payload::Uninteresting => return Ok(receipt),
+        Payload::Unusable(reason) => reason,
         Payload::Event(mut event) => {
             event.received_at = Some(now);
             let json =
                 serde_json::to_string(&event).map_err(|error| Problem::unavailable(&error))?;
-            state.queue.send(json).await?;
-            Ok(Receipt {
-                queued: true,
-                ..receipt
-            })
+            if json.len() <= MAX_MESSAGE_BYTES {
+                state.queue.send(json).await?;
+                return Ok(Receipt {
+                    queued: true,
+                    ..receipt
+                });
+            }
+            "the event is longer than a message of the queue"
         }
-        Payload::Unusable(reason) => {
-            let id = state
-                .quarantine
-                .keep(scheme.name(), reason, bytes, now)
-                .await?;
-            tracing::warn!(webhook.scheme = scheme.name(), reason, quarantine.id = %id, "kept an unusable webhook in quarantine");
-            Ok(Receipt {
-                quarantined: true,
-                ..receipt
-            })
-        }
-    }
+    };
+    let id = state
+        .quarantine
+        .keep(scheme.name(), unusable, bytes, now)
+        .await?;
+    tracing::warn!(webhook.scheme = scheme.name(), reason = unusable, quarantine.id = %id, "kept an unusable webhook in quarantine");
+    Ok(Receipt {
+        quarantined: true,
+        ..receipt
+    })
 }
 
 #[cfg(test)]
