@@ -135,7 +135,7 @@ pub struct Buyer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
     /// Whether they agreed to receive marketing mail; absent means no.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub accepts_marketing: bool,
 }
 
@@ -162,7 +162,7 @@ pub struct OrderEvent {
     /// Where the order came from.
     pub source: Source,
     /// The shop's name for itself; for display only, since one deployment serves one shop.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub shop: String,
     /// The order.
     pub order_id: OrderId,
@@ -173,19 +173,19 @@ pub struct OrderEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received_at: Option<DateTime<Utc>>,
     /// The buyer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub customer: Buyer,
     /// The order's currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
     /// What the buyer paid, in minor units.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub total: Amount,
     /// What was bought.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub lines: Vec<OrderLine>,
     /// Codes the buyer typed at the shop's own checkout.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_default")]
     pub codes: Vec<String>,
 }
 
@@ -198,6 +198,13 @@ pub fn clean_display_name(name: &str) -> Option<String> {
         .collect();
     let cut: String = kept.trim().chars().take(MAX_NAME_CHARS).collect();
     (!cut.is_empty()).then_some(cut)
+}
+
+/// Senders write `null` for what they do not know, which is the same as leaving it out.
+fn null_is_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn lenient_email<'de, D: serde::Deserializer<'de>>(
@@ -230,6 +237,24 @@ mod tests {
             "{name}"
         );
         assert!(!event.customer.accepts_marketing);
+    }
+
+    #[test]
+    fn what_a_sender_does_not_know_may_be_null_and_nobody_has_agreed_by_it() {
+        let left_out = r#"{"type":"order.completed","source":"custom","order_id":"1"}"#;
+        let event: OrderEvent = serde_json::from_str(left_out).unwrap();
+        assert!(!event.customer.accepts_marketing);
+        for nulls in [
+            r#""shop":null,"completed_at":null,"customer":null,"currency":null,"total":null,"lines":null,"codes":null"#,
+            r#""customer":{"id":null,"email":null,"name":null,"locale":null,"accepts_marketing":null}"#,
+        ] {
+            let json = format!("{},{nulls}}}", left_out.trim_end_matches('}'));
+            assert_eq!(
+                serde_json::from_str::<OrderEvent>(&json).unwrap(),
+                event,
+                "{json}"
+            );
+        }
     }
 
     #[test]
