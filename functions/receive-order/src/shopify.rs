@@ -82,7 +82,7 @@ struct Line {
     #[serde(default)]
     product_id: Option<Id>,
     #[serde(default)]
-    quantity: u64,
+    quantity: Option<u64>,
     #[serde(default)]
     price: Option<String>,
 }
@@ -174,7 +174,7 @@ fn line(line: Line, currency: Option<Currency>) -> Option<OrderLine> {
     let sku = line.sku.filter(|sku| !sku.is_empty());
     Some(OrderLine {
         sku: sku.or_else(|| line.product_id.map(Id::into_text))?,
-        quantity: line.quantity,
+        quantity: line.quantity.unwrap_or_default(),
         unit_price: Amount::from_decimal(&line.price?, currency?)?,
     })
 }

@@ -28,10 +28,11 @@ pub(super) fn read(body: &[u8], shop: &str) -> Payload {
     }
     let mut data = envelope.data;
     data.insert("type".to_owned(), kind);
-    data.entry("source")
-        .or_insert_with(|| Value::String(OWN_SHOP.to_owned()));
-    data.entry("shop")
-        .or_insert_with(|| Value::String(shop.to_owned()));
+    for (field, default) in [("source", OWN_SHOP), ("shop", shop)] {
+        if data.get(field).is_none_or(Value::is_null) {
+            data.insert(field.to_owned(), Value::String(default.to_owned()));
+        }
+    }
     // Only our own clock says when we received it.
     data.remove("received_at");
     match serde_json::from_value(Value::Object(data)) {
@@ -78,7 +79,8 @@ mod tests {
 
     #[test]
     fn a_minimal_order_comes_from_the_shop_itself_and_nobody_agreed_to_mail() {
-        let event = event(&json!({"type": "order.cancelled", "data": {"order_id": "A-1"}}));
+        let event =
+            event(&json!({"type": "order.cancelled", "data": {"order_id": "A-1", "source": null}}));
         assert_eq!(event.kind, OrderEventKind::Cancelled);
         assert_eq!(event.source.as_str(), "custom");
         assert_eq!(event.shop, "shop.example");
