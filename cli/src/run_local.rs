@@ -78,12 +78,12 @@ fn welcome(stack: &Running, place: &Place) -> String {
 fn samples(url: &str) -> [String; 3] {
     let json = "-H 'Content-Type: application/json'";
     let admin = format!("-H 'Authorization: Bearer {ADMIN_KEY}'");
-    let promotion = r#"{"name":"Next time 10% off","currency":"JPY","benefit":{"type":"percent_off","percent":10},"starts_at":"2026-01-01T00:00:00+09:00","ends_at":"2036-01-01T00:00:00+09:00","claim_code":"single_use","combinability":"exclusive","limits":{"budget":500000}}"#;
+    let promotion = r#"{"name":"Next time 10% off","currency":"JPY","benefit":{"type":"percent_off","percent":10},"starts_at":"2026-01-01T00:00:00+09:00","ends_at":"2036-01-01T00:00:00+09:00","claim_code":"single_use","combinability":"exclusive"}"#;
     let create = format!(
-        "PROMOTION=$(curl -sS {url}/v1/promotions {admin} {json} -d '{promotion}' | tee /dev/stderr | sed -n 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/p')"
+        "PROMOTION=$(curl -sS {url}/v1/promotions {admin} {json} -d '{promotion}' | tee /dev/stderr | sed -n 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/p'); echo"
     );
     let mint = format!(
-        "curl -sS \"{url}/v1/promotions/$PROMOTION/codes\" {admin} {json} -d '{{\"count\":1}}' && CODE=$(curl -sS \"{url}/v1/promotions/$PROMOTION/codes\" {admin} -H 'Accept: text/csv' | tee /dev/stderr | sed -n 's/^\\([^,]*\\),unused,.*/\\1/p' | tail -n 1)"
+        "curl -sS \"{url}/v1/promotions/$PROMOTION/codes\" {admin} {json} -d '{{\"count\":1}}'; echo; CODE=$(curl -sS \"{url}/v1/promotions/$PROMOTION/codes\" {admin} -H 'Accept: text/csv' | tee /dev/stderr | sed -n 's/^\\([^,]*\\),unused,.*/\\1/p' | tail -n 1)"
     );
     let cart = r#"{"currency":"JPY","shipping":500,"lines":[{"sku":"TEA-01","quantity":2,"unit_price":1980}]}"#;
     let body = format!(
@@ -91,7 +91,7 @@ fn samples(url: &str) -> [String; 3] {
     );
     let checkout = format!("-H 'Authorization: Bearer {CHECKOUT_KEY}'");
     let redeem = format!(
-        "curl -sS -X PUT \"{url}/v1/redemptions/sample-$(date +%s)\" {checkout} {json} -d '{body}'"
+        "curl -sS -X PUT \"{url}/v1/redemptions/sample-$(date +%s)\" {checkout} {json} -d '{body}'; echo"
     );
     [create, mint, redeem]
 }
