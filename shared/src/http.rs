@@ -4,6 +4,7 @@ pub mod auth;
 pub mod body;
 pub mod creating;
 pub mod edge;
+pub mod page;
 pub mod problem;
 
 pub use body::{Body, NoBody};

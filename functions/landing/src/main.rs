@@ -1,2 +1,14 @@
-//! placeholder
-fn main() {}
+//! The Lambda function `landing`.
+
+use lambda_http::tracing::init_default_subscriber;
+use landing::{State, router};
+use shared::clock::Clock;
+use shared::env::Env;
+use shared::http::edge;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    init_default_subscriber();
+    let state = State::load(&Env::process(), Clock::default()).await?;
+    lambda_http::run(edge::finish(router(state))).await
+}

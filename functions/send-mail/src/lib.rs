@@ -22,8 +22,8 @@ use shared::store::{Claim, MailChange, Store, StoreError};
 
 use settings::Settings;
 
-/// Nothing is claimed when less than this remains: more than one mail takes at worst (two table operations of 6 s with their
-/// retries, 10 s for SES), so that a run never dies while a mail is on its way. Source: design.md §8.
+/// Nothing is claimed when less than this remains, so that a run does not die while a mail is on its way: SES has 10 s to
+/// answer, and the table is quick or down. Source: design.md §8.
 const RESERVE: Duration = Duration::from_secs(20);
 /// Mails looked up at a time.
 const PAGE: u16 = 100;
@@ -284,9 +284,9 @@ fn log(id: &MailId, step: &Step) {
         MailChange::Parked { .. } => "parked",
         MailChange::Withdrawn { .. } => "withdrawn",
     };
-    match &step.stop {
-        Some(stop) => tracing::error!(mail.id = %id, outcome, stop, "SES takes no mail at present"),
-        None => tracing::info!(mail.id = %id, outcome, reason, "worked on a mail"),
+    tracing::info!(mail.id = %id, outcome, reason, "worked on a mail");
+    if let Some(stop) = &step.stop {
+        tracing::error!(stop, "SES takes no mail at present; what is due waits");
     }
 }
 

@@ -151,3 +151,51 @@ impl Offer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(benefit: &str) -> Offer {
+        let terms = format!(r#"{{"name":"x","currency":"JPY","benefit":{benefit}}}"#);
+        Offer::of(&serde_json::from_str(&terms).unwrap())
+    }
+
+    #[test]
+    fn a_discount_reads_naturally_in_both_languages() {
+        for (benefit, bare, ja, en) in [
+            (
+                r#"{"type":"percent_off","percent":12.5}"#,
+                "12.5%",
+                "12.5%OFF",
+                "12.5% off",
+            ),
+            (
+                r#"{"type":"amount_off","amount":1500}"#,
+                "¥1,500",
+                "1,500円OFF",
+                "¥1,500 off",
+            ),
+        ] {
+            let offer = offer(benefit);
+            assert_eq!(offer.discount(), bare);
+            assert_eq!(offer.phrase(Language::Ja), ja);
+            assert_eq!(offer.phrase(Language::En), en);
+        }
+    }
+
+    #[test]
+    fn the_last_day_is_the_one_that_ends_when_the_code_does() {
+        let tokyo = chrono_tz::Asia::Tokyo;
+        let midnight: DateTime<Utc> = "2026-12-25T15:00:00Z".parse().unwrap();
+        assert_eq!(Language::Ja.last_day(midnight, tokyo), "12月25日(金)");
+        assert_eq!(Language::En.last_day(midnight, tokyo), "25 Dec 2026");
+        assert_eq!(
+            Language::Ja.last_moment(midnight, tokyo),
+            "2026年12月25日(金) 23:59"
+        );
+        let new_york: DateTime<Utc> = "2026-11-02T05:00:00Z".parse().unwrap();
+        let shown = Language::En.last_moment(new_york, chrono_tz::America::New_York);
+        assert_eq!(shown, "1 Nov 2026, 23:59 (EST)");
+    }
+}

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::people::{Suppression, SuppressionReason};
 use super::schema::{DUE_INDEX, DUE_MS, DUE_SHARDS};
@@ -377,4 +377,75 @@ fn change_action(mail: &OutboxMail, change: &MailChange) -> Result<Action, Store
         update,
         condition,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(pairs: &[(&str, &str)]) -> Item {
+        let pair = |(name, text): &(&str, &str)| {
+            ((*name).to_owned(), AttributeValue::S((*text).to_owned()))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn refused(pairs: &[(&str, &str)]) -> Outcome {
+        Outcome::Refused(Some(item(pairs)))
+    }
+
+    fn code(state: &str) -> Outcome {
+        let mut code = item(&[("state", state)]);
+        code.insert("serial".to_owned(), AttributeValue::N("1".to_owned()));
+        Outcome::Refused(Some(code))
+    }
+
+    #[test]
+    fn of_several_reasons_not_to_send_the_first_is_told() {
+        let since = ("since", "2026-11-22T03:04:05Z");
+        let mut outcomes = [
+            refused(&[("claim", "other")]),
+            refused(&[("kind", "order.cancelled")]),
+            refused(&[("reason", "complained"), since]),
+            refused(&[]),
+            code("redeemed"),
+        ];
+        let expected = [
+            None,
+            Some("cancelled"),
+            Some("suppressed"),
+            Some("follow-up-deleted"),
+            Some("code-used"),
+        ];
+        for (place, reason) in expected.into_iter().enumerate() {
+            let claim = judge(outcomes.to_vec()).unwrap();
+            match reason {
+                None => assert_eq!(claim, Claim::Moved),
+                Some(reason) => {
+                    assert!(
+                        matches!(claim, Claim::Blocked(block) if block.reason() == reason),
+                        "{claim:?}"
+                    );
+                }
+            }
+            outcomes[place] = Outcome::Held;
+        }
+    }
+
+    #[test]
+    fn a_code_without_its_item_or_voided_is_not_mailed() {
+        for last in [code("voided"), Outcome::Refused(None)] {
+            let mut outcomes = vec![Outcome::Held; 4];
+            outcomes.push(last);
+            assert_eq!(judge(outcomes).unwrap(), Claim::Blocked(Block::CodeVoided));
+        }
+    }
+
+    #[test]
+    fn a_claim_whose_answer_was_lost_is_known_by_its_token() {
+        let outcomes = [refused(&[("claim", "mine"), ("state", "sending")])];
+        assert!(holds_token(&outcomes, "mine"));
+        assert!(!holds_token(&outcomes, "theirs"));
+        assert!(!holds_token(&[Outcome::Held], "mine"));
+    }
 }
