@@ -11,6 +11,7 @@ mod follow_ups;
 mod group_codes;
 mod idempotency;
 mod keys;
+mod limits;
 mod minting;
 mod orders;
 mod outbox;
@@ -23,6 +24,7 @@ pub mod schema;
 mod transaction;
 
 use std::fmt;
+use std::sync::Mutex;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
@@ -35,19 +37,21 @@ pub use codes::{CodeItem, CodeState, ListedCode, Position, THANK_YOU_PARTITIONS}
 pub use follow_ups::DeletedFollowUp;
 pub use group_codes::GroupCode;
 pub use idempotency::{CreateError, Created, Idempotency};
+pub use limits::{Observed, Shard, Shortage};
 pub use minting::{Batch, MintError};
 pub use orders::{Issue, OrderMarker, OrderOutcome, ThankYou, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};
 pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
-pub use redemptions::{CancelError, Draw, Redeem};
+pub use redemptions::{Draw, Obstacle, Redeem};
 
 use crate::aws::Aws;
 use crate::domain::code::{FoldedWord, PromotionId};
 use crate::env::{Env, StartError};
 use cache::Cache;
 use keys::Key;
+use redemptions::GatheredInto;
 
 /// An item as DynamoDB hands it over.
 type Item = std::collections::HashMap<String, AttributeValue>;
@@ -77,6 +81,7 @@ pub struct Store {
     api_keys: Cache<String, ApiKey>,
     promotions: Cache<PromotionId, Known>,
     group_codes: Cache<FoldedWord, GroupCode>,
+    gathered: Mutex<GatheredInto>,
 }
 
 impl Store {
@@ -92,6 +97,7 @@ impl Store {
             api_keys: Cache::new(),
             promotions: Cache::new(),
             group_codes: Cache::new(),
+            gathered: Mutex::default(),
         })
     }
 

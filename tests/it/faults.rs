@@ -39,9 +39,17 @@ impl Faulty {
     }
 
     async fn redeem(&self, order: &str, code: &str) -> (StatusCode, Value) {
+        self.send(order, &[code], &Value::Null).await
+    }
+
+    async fn send(&self, order: &str, codes: &[&str], customer: &Value) -> (StatusCode, Value) {
+        let mut body = redemption(codes);
+        if !customer.is_null() {
+            body["customer"] = customer.clone();
+        }
         let request = Request::put(format!("/v1/redemptions/{order}"))
             .header("authorization", "Bearer okaeri_local_checkout")
-            .body(Body::from(redemption(&[code]).to_string()))
+            .body(Body::from(body.to_string()))
             .unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
@@ -58,6 +66,62 @@ async fn a_warm_redemption_is_one_request_to_the_table() {
     assert_eq!(faulty.redeem("1", &codes[0]).await.0, StatusCode::CREATED);
     faulty.proxy.take_operations();
     assert_eq!(faulty.redeem("2", &codes[1]).await.0, StatusCode::CREATED);
+    assert_eq!(faulty.proxy.take_operations(), ["TransactWriteItems"]);
+}
+
+#[tokio::test]
+async fn a_warm_redemption_with_every_limit_is_one_request_too() {
+    let faulty = Faulty::start().await;
+    let limits = json!({"budget": 100_000, "redemptions": 100, "per_customer": 5, "shards": 4});
+    let group = faulty
+        .stack
+        .promotion(
+            json!({"claim_code": "group", "combinability": "unrestricted", "limits": limits}),
+        )
+        .await;
+    let path = format!(
+        "POST /v1/promotions/{}/codes",
+        group["id"].as_str().unwrap()
+    );
+    faulty
+        .stack
+        .admin(&path, json!({"code": "WELCOME"}))
+        .await
+        .expect(201);
+    let mut codes = vec!["WELCOME".to_owned()];
+    for _ in 0..2 {
+        codes.push(
+            faulty
+                .code(json!({"combinability": "unrestricted", "limits": limits}))
+                .await
+                .1,
+        );
+    }
+    let customer = json!({"id": "7", "email": "hanako@example.jp"});
+    let all: Vec<_> = codes.iter().map(String::as_str).collect();
+    assert_eq!(
+        faulty.send("1", &["WELCOME"], &customer).await.0,
+        StatusCode::CREATED
+    );
+    faulty.proxy.take_operations();
+    assert_eq!(
+        faulty.send("2", &["WELCOME"], &customer).await.0,
+        StatusCode::CREATED
+    );
+    assert_eq!(faulty.proxy.take_operations(), ["TransactWriteItems"]);
+    // Remember the other two promotions as well.
+    assert_eq!(
+        faulty
+            .send("3", &["NOSUCH", all[1], all[2]], &customer)
+            .await
+            .0,
+        StatusCode::NOT_FOUND
+    );
+    faulty.proxy.take_operations();
+    assert_eq!(
+        faulty.send("4", &all, &customer).await.0,
+        StatusCode::CREATED
+    );
     assert_eq!(faulty.proxy.take_operations(), ["TransactWriteItems"]);
 }
 

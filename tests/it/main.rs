@@ -8,6 +8,7 @@
 mod crash;
 mod faults;
 mod follow_ups;
+mod limits;
 mod main_job;
 mod minting;
 mod promotions;

@@ -13,7 +13,7 @@ use shared::domain::promotion::{KeyRef, Promotion, PromotionTerms, Status, Switc
 use shared::domain::word_filter;
 use shared::http::creating::{Creating, created};
 use shared::http::{Body, FieldError, NoBody, Problem};
-use shared::store::{CreateError, Freshness, Known};
+use shared::store::{CreateError, Freshness, Known, Shard};
 
 use crate::State;
 
@@ -37,7 +37,7 @@ struct PromotionAnswer<'a> {
     created_at: DateTime<Utc>,
     version: u64,
     minted: u64,
-    /// What it has given away. Without limits nothing counts it yet, so it is only known at creation.
+    /// What it has given away. Without a budget or use limit nothing counts it yet, so it is only known at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     spent: Option<Spent>,
     warnings: Vec<Warning>,
@@ -47,6 +47,17 @@ struct PromotionAnswer<'a> {
 struct Spent {
     amount: Amount,
     redemptions: u64,
+}
+
+impl Spent {
+    /// The sum over all shards, which is never below zero.
+    fn of(shards: Shard) -> Self {
+        let amount = u64::try_from(shards.spent_amount).unwrap_or_default();
+        Self {
+            amount: Amount::try_from(amount).unwrap_or(Amount::MAX),
+            redemptions: u64::try_from(shards.spent_uses).unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -148,14 +159,26 @@ async fn read(
 ) -> Result<Body<serde_json::Value>, Problem> {
     let now = state.clock.now();
     let known = find(&state, id, now).await?;
-    answer(&known, now)
+    answer(&state, &known, now).await.map(Body)
 }
 
-fn answer(known: &Known, now: DateTime<Utc>) -> Result<Body<serde_json::Value>, Problem> {
-    let answer = serde_json::to_value(PromotionAnswer::new(known, None, now));
-    answer
-        .map(Body)
-        .map_err(|error| Problem::unavailable(&error))
+/// A promotion as it stands, with what it has spent.
+async fn answer(
+    state: &State,
+    known: &Known,
+    now: DateTime<Utc>,
+) -> Result<serde_json::Value, Problem> {
+    let (id, limits) = (&known.promotion.id, known.promotion.terms.limits);
+    let spent = if limits.shard_count() > 0 {
+        let observed = state.store.observe(&[], &[(id, limits)], &[]).await?;
+        Some(Spent::of(
+            observed.shards.get(id).copied().unwrap_or_default(),
+        ))
+    } else {
+        None
+    };
+    let answer = serde_json::to_value(PromotionAnswer::new(known, spent, now));
+    answer.map_err(|error| Problem::unavailable(&error))
 }
 
 async fn pause(
@@ -189,7 +212,8 @@ async fn switch(
 ) -> Result<Body<serde_json::Value>, Problem> {
     let now = state.clock.now();
     let id = PromotionId::try_from(id).map_err(|_| Problem::not_found("promotion"))?;
-    answer(&state.store.switch_promotion(&id, to, now).await?, now)
+    let known = state.store.switch_promotion(&id, to, now).await?;
+    answer(&state, &known, now).await.map(Body)
 }
 
 #[derive(Deserialize)]
@@ -244,7 +268,7 @@ async fn list(
                 .status
                 .is_none_or(|status| known.promotion.status_at(now) == status)
             {
-                let Body(promotion) = answer(known, now)?;
+                let promotion = answer(&state, known, now).await?;
                 bytes += promotion.to_string().len();
                 page.promotions.push(promotion);
             }

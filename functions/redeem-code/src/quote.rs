@@ -7,7 +7,7 @@ use shared::http::{Body, Problem};
 
 use crate::State;
 use crate::request::QuoteBody;
-use crate::resolve::{Resolved, judge_items, price_good_ones, resolve};
+use crate::resolve::{Resolved, judge_items, observe, price_within_limits, resolve};
 
 #[derive(Serialize)]
 pub(crate) struct QuoteAnswer {
@@ -23,8 +23,9 @@ pub(crate) async fn quote(
     let request = body.check()?;
     let now = state.clock.now();
     let mut resolved = resolve(&state, &request.codes, now).await?;
-    judge_items(&state, &mut resolved, now).await?;
-    let allocation = price_good_ones(&request.cart, &mut resolved);
+    let observed = observe(&state, &resolved, &request.people(&state.identity)).await?;
+    judge_items(&mut resolved, &observed, now);
+    let allocation = price_within_limits(&request.cart, &mut resolved, &observed);
     let priced = Priced::new(&request.cart, &allocation);
     Ok(Body(QuoteAnswer {
         priced,

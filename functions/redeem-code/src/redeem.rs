@@ -8,16 +8,17 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use rand::RngExt;
+use shared::domain::identity::PersonHash;
 use shared::domain::order::OrderId;
 use shared::domain::redemption::{Priced, Reason, Redeemed, Redemption, RedemptionStatus, Refusal};
 use shared::http::body::json;
 use shared::http::{Body, FieldError, NoBody, Problem};
-use shared::store::{CodeItem, Draw, Redeem};
+use shared::store::{Obstacle, Redeem};
 
 use crate::State;
 use crate::answer::RedemptionAnswer;
 use crate::request::{RedemptionBody, Request};
-use crate::resolve::{Resolved, judge_items, price_good_ones, resolve};
+use crate::resolve::{Resolved, judge_items, observe, price_good_ones, resolve};
 
 pub(crate) async fn redeem(
     Shared(state): Shared<State>,
@@ -65,35 +66,36 @@ impl Call {
             .request
             .fingerprint(&state.identity)
             .map_err(|error| Problem::unavailable(&error))?;
+        let people = self.request.people(&state.identity);
         let mut resolved = resolve(state, &self.request.codes, self.now).await?;
+        require_customer(&mut resolved, &people);
         let allocation = price_good_ones(&self.request.cart, &mut resolved);
         if refuses(&resolved) {
             return self
                 .refuse_unless_recorded(state, resolved, &fingerprint)
                 .await;
         }
-        let record = self.record(
-            &resolved,
-            Priced::new(&self.request.cart, &allocation),
-            fingerprint.clone(),
-        );
-        let draws: Vec<Draw> = resolved
-            .iter()
-            .filter(|code| code.verdict.is_ok())
-            .filter_map(Resolved::draw)
-            .collect();
-        match state.store.redeem(&record, &draws).await? {
+        let priced = Priced::new(&self.request.cart, &allocation);
+        let record = self.record(&resolved, priced, people, fingerprint.clone());
+        match state.store.redeem(&record).await? {
             Redeem::Done => Ok(record),
             Redeem::Recorded(recorded) => first_answer(*recorded, &fingerprint),
-            Redeem::Refused(refused) => Err(self.explain(resolved, &draws, &refused)),
+            Redeem::Refused(obstacles) => Err(self.explain(resolved, &obstacles)),
         }
     }
 
-    fn record(&self, resolved: &[Resolved], priced: Priced, fingerprint: String) -> Redemption {
+    fn record(
+        &self,
+        resolved: &[Resolved],
+        priced: Priced,
+        people: Vec<PersonHash>,
+        fingerprint: String,
+    ) -> Redemption {
         let redeemed = Redeemed {
             fingerprint,
             written_by: self.written_by.clone(),
             redeemed_at: self.now,
+            people,
             codes: resolved.iter().filter_map(Resolved::record).collect(),
             priced,
         };
@@ -116,29 +118,28 @@ impl Call {
         if let Some(recorded) = state.store.redemption(&self.order_id).await? {
             return first_answer(recorded, fingerprint);
         }
-        judge_items(state, &mut resolved, self.now).await?;
+        let observed = observe(state, &resolved, &[]).await?;
+        judge_items(&mut resolved, &observed, self.now);
         Err(Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into())
     }
 
-    /// The refusal that the transaction's own conditions decided.
-    fn explain(
-        &self,
-        mut resolved: Vec<Resolved>,
-        draws: &[Draw],
-        refused: &[(usize, Option<CodeItem>)],
-    ) -> Problem {
-        for (index, item) in refused {
-            let Some(draw) = draws.get(*index) else {
-                continue;
-            };
-            for code in resolved
-                .iter_mut()
-                .filter(|code| code.draw().as_ref() == Some(draw))
-            {
-                code.judge(item.as_ref(), draw, self.now);
+    /// The refusal that the transaction's own conditions decided. No code was refused before it, so the record has them all.
+    fn explain(&self, mut resolved: Vec<Resolved>, obstacles: &[(usize, Obstacle)]) -> Problem {
+        for (index, obstacle) in obstacles {
+            if let Some(code) = resolved.get_mut(*index) {
+                code.obstruct(obstacle, self.now);
             }
         }
         Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into()
+    }
+}
+
+/// A limit per customer cannot be held for nobody.
+fn require_customer(resolved: &mut [Resolved], people: &[PersonHash]) {
+    for code in resolved {
+        if people.is_empty() && code.verdict.is_ok() && code.counts_customers() {
+            code.verdict = Err(Reason::CustomerRequired);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::Fault;
 use shared::domain::cart::Cart;
 use shared::domain::code::{MAX_TYPED_CHARS, TypedCode};
-use shared::domain::identity::IdentityKey;
+use shared::domain::identity::{IdentityKey, PersonHash};
 use shared::domain::redemption::{Customer, MAX_CODES};
 
 /// Longest text that names a customer, in bytes.
@@ -148,6 +148,18 @@ struct Canonical<'a> {
 }
 
 impl Request {
+    /// The people the customer's identities name; none without a customer.
+    pub(crate) fn people(&self, key: &IdentityKey) -> Vec<PersonHash> {
+        let Some(customer) = &self.customer else {
+            return Vec::new();
+        };
+        key.people(
+            customer.id.as_deref(),
+            customer.email.as_deref(),
+            customer.phone.as_deref(),
+        )
+    }
+
     /// Keyed hash of the request, so that its repetition is known without keeping it.
     pub(crate) fn fingerprint(&self, key: &IdentityKey) -> Result<String, serde_json::Error> {
         let mut codes: Vec<String> = self.codes.iter().map(TypedCode::canonical).collect();

@@ -1,17 +1,17 @@
 //! From what was typed to a promotion and a code of it, mostly from memory.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use shared::domain::cart::Cart;
-use shared::domain::code::{FoldedWord, SealedCode, TypedCode};
+use shared::domain::code::{FoldedWord, PromotionId, SealedCode, TypedCode};
+use shared::domain::identity::PersonHash;
 use shared::domain::money::Amount;
 use shared::domain::pricing::{Allocation, price};
-use shared::domain::promotion::{Promotion, Restore};
+use shared::domain::promotion::{Limits, Promotion, Restore};
 use shared::domain::redemption::{CodeAnswer, CodeRef, Reason, RedeemedCode};
 use shared::http::Problem;
-use shared::store::{CodeItem, CodeState, Draw, Freshness};
+use shared::store::{CodeItem, CodeState, Draw, Freshness, Observed, Obstacle, Shortage};
 
 use crate::State;
 
@@ -143,23 +143,64 @@ pub(crate) fn price_good_ones(cart: &Cart, resolved: &mut [Resolved]) -> Allocat
     allocation
 }
 
-/// Lets the codes' own items speak where they were read: used, voided, expired or never issued.
-pub(crate) async fn judge_items(
+/// Everything the table knows of the codes still good or doubtful, their limits and these people.
+pub(crate) async fn observe(
     state: &State,
-    resolved: &mut [Resolved],
-    now: DateTime<Utc>,
-) -> Result<(), Problem> {
+    resolved: &[Resolved],
+    people: &[PersonHash],
+) -> Result<Observed, Problem> {
     let draws: Vec<Draw> = resolved.iter().filter_map(Resolved::draw).collect();
-    if draws.is_empty() {
-        return Ok(());
-    }
-    let items: HashMap<Draw, CodeItem> = state.store.code_items(&draws).await?;
-    for code in resolved {
-        if let Some(draw) = code.draw() {
-            code.judge(items.get(&draw), &draw, now);
+    let mut limited: Vec<(&PromotionId, Limits)> = Vec::new();
+    for found in resolved.iter().filter_map(|code| code.found.as_ref()) {
+        let promotion = (&found.promotion.id, found.promotion.terms.limits);
+        if !promotion.1.is_none() && !limited.contains(&promotion) {
+            limited.push(promotion);
         }
     }
-    Ok(())
+    if draws.is_empty() && limited.is_empty() {
+        return Ok(Observed::default());
+    }
+    Ok(state.store.observe(&draws, &limited, people).await?)
+}
+
+/// Lets the codes' own items speak: used, voided, expired or never issued.
+pub(crate) fn judge_items(resolved: &mut [Resolved], observed: &Observed, now: DateTime<Utc>) {
+    for code in resolved {
+        if let Some(draw) = code.draw() {
+            code.judge(observed.codes.get(&draw), &draw, now);
+        }
+    }
+}
+
+/// Prices the cart under every code that is still good and whose limits, as observed, leave room for its discount. Whoever
+/// has no room is left out and the rest priced again, since it may be worth something else then.
+pub(crate) fn price_within_limits(
+    cart: &Cart,
+    resolved: &mut [Resolved],
+    observed: &Observed,
+) -> Allocation {
+    loop {
+        let mut priced = resolved.to_vec();
+        let allocation = price_good_ones(cart, &mut priced);
+        let mut over = false;
+        for (code, priced) in resolved.iter_mut().zip(&priced) {
+            if let Some(reason) = priced.over_a_limit(observed) {
+                code.verdict = Err(reason);
+                over = true;
+            }
+        }
+        if !over {
+            resolved.clone_from_slice(&priced);
+            return allocation;
+        }
+    }
+}
+
+fn shortage_reason(shortage: Shortage) -> Reason {
+    match shortage {
+        Shortage::Budget => Reason::BudgetExhausted,
+        Shortage::Uses => Reason::RedemptionsExhausted,
+    }
 }
 
 impl Resolved {
@@ -200,6 +241,43 @@ impl Resolved {
         self.verdict = Err(reason);
     }
 
+    /// Takes the word of what stood in the code's way when it was to be used.
+    pub(crate) fn obstruct(&mut self, obstacle: &Obstacle, now: DateTime<Utc>) {
+        match obstacle {
+            Obstacle::Code(item) => {
+                if let Some(draw) = self.draw() {
+                    self.judge(item.as_ref(), &draw, now);
+                }
+            }
+            Obstacle::Customer => self.verdict = Err(Reason::CustomerLimitReached),
+            Obstacle::Limit(shortage) => self.verdict = Err(shortage_reason(*shortage)),
+        }
+    }
+
+    /// Why its promotion's limits leave no room for its discount, if they do not.
+    fn over_a_limit(&self, observed: &Observed) -> Option<Reason> {
+        let (found, discount) = (self.found.as_ref()?, self.verdict.ok()?);
+        let (id, limits) = (&found.promotion.id, found.promotion.terms.limits);
+        let used = observed.uses.get(id).copied().unwrap_or_default();
+        let shortage = observed
+            .shards
+            .get(id)
+            .and_then(|left| left.shortage(discount));
+        let spent_by_customer = limits
+            .per_customer
+            .is_some_and(|limit| used >= u64::from(limit));
+        shortage
+            .map(shortage_reason)
+            .or(spent_by_customer.then_some(Reason::CustomerLimitReached))
+    }
+
+    /// Whether its promotion counts uses per customer.
+    pub(crate) fn counts_customers(&self) -> bool {
+        self.found
+            .as_ref()
+            .is_some_and(|found| found.promotion.terms.limits.per_customer.is_some())
+    }
+
     /// What the caller is told.
     pub(crate) fn answer(&self) -> CodeAnswer {
         CodeAnswer {
@@ -220,6 +298,7 @@ impl Resolved {
             discount: self.verdict.ok(),
             reason: self.verdict.err(),
             keep_on_cancel: found.promotion.terms.restore == Restore::Never,
+            limits: found.promotion.terms.limits,
         })
     }
 }

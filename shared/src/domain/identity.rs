@@ -178,6 +178,33 @@ impl IdentityKey {
         PersonHash(hex(mac.get(..16).unwrap_or_default()))
     }
 
+    /// The people a customer's identities name, one for each identity given: their id, address (normalised as for mails, as far
+    /// as it is one) and telephone number (digits and a leading `+` only).
+    pub fn people(
+        &self,
+        id: Option<&str>,
+        email: Option<&str>,
+        phone: Option<&str>,
+    ) -> Vec<PersonHash> {
+        let tidy = |text: &str| text.nfkc().collect::<String>().trim().to_lowercase();
+        let address = |text: &str| match Email::try_from(text.to_owned()) {
+            Ok(email) => self.person(&email),
+            Err(_) => self.person_by("email", &tidy(text)),
+        };
+        let dialled = |text: &str| {
+            tidy(text)
+                .chars()
+                .filter(|symbol| symbol.is_ascii_digit() || *symbol == '+')
+                .collect::<String>()
+        };
+        let people = [
+            id.map(|id| self.person_by("id", &tidy(id))),
+            email.map(address),
+            phone.map(|phone| self.person_by("phone", &dialled(phone))),
+        ];
+        people.into_iter().flatten().collect()
+    }
+
     /// Tells one request body from another without keeping it: 64 hex digits.
     pub fn fingerprint(&self, body: &[u8]) -> String {
         hex(&mac(&self.requests, body))

@@ -44,9 +44,90 @@ pub struct PromotionTerms {
     /// With what else it may be used in one order.
     #[serde(default)]
     pub combinability: Combinability,
+    /// How much it may give away, how often, and to one person.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// Whether a cancelled order gives its code back.
     #[serde(default)]
     pub restore: Restore,
+}
+
+/// Most shards over which a promotion's budget and uses are spread. Source: design.md §5.
+pub const MAX_SHARDS: u8 = 64;
+
+/// What a promotion may give away. An absent bound is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Most it may give away in total, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Amount>,
+    /// Most orders that may use it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redemptions: Option<u32>,
+    /// Most orders of one person that may use it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_customer: Option<u32>,
+    /// Items over which budget and uses are spread, 1 to [`MAX_SHARDS`]: more of them take more redemptions at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u8>,
+}
+
+impl Limits {
+    /// Items that budget and uses are kept in; none without either limit.
+    pub fn shard_count(self) -> u8 {
+        if self.budget.is_none() && self.redemptions.is_none() {
+            0
+        } else {
+            self.shards.unwrap_or(1)
+        }
+    }
+
+    /// What shard `index` holds at the start. Equal parts; what cannot be split goes to the first shards.
+    pub fn share(self, index: u8) -> (Option<u64>, Option<u64>) {
+        let shards = u64::from(self.shard_count().max(1));
+        let part = |whole: u64| whole / shards + u64::from(u64::from(index) < whole % shards);
+        (
+            self.budget.map(|budget| part(budget.minor())),
+            self.redemptions.map(|uses| part(u64::from(uses))),
+        )
+    }
+
+    fn faults(self) -> Vec<Fault> {
+        let zero = [
+            ("budget", self.budget == Some(Amount::ZERO)),
+            ("redemptions", self.redemptions == Some(0)),
+            ("per_customer", self.per_customer == Some(0)),
+        ];
+        let zero = zero.into_iter().filter(|(_, zero)| *zero);
+        let mut faults: Vec<_> = zero
+            .map(|(field, _)| {
+                Fault::new(
+                    format!("/limits/{field}"),
+                    "a limit is at least 1; leave it out for none",
+                )
+            })
+            .collect();
+        if self
+            .shards
+            .is_some_and(|shards| !(1..=MAX_SHARDS).contains(&shards))
+        {
+            faults.push(Fault::new(
+                "/limits/shards",
+                format!("shards are 1 to {MAX_SHARDS}"),
+            ));
+        }
+        faults
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    /// Whether there is no limit at all.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Which lines a promotion is for: those included (all, if the list is absent) and not excluded.
@@ -174,6 +255,7 @@ impl PromotionTerms {
                 "an empty list includes nothing; leave it out to include everything",
             ));
         }
+        faults.extend(self.limits.faults());
         if let (Some(starts_at), Some(ends_at)) = (self.starts_at, self.ends_at)
             && ends_at <= starts_at
         {

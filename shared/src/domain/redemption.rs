@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::cart::{Cart, Sku};
 use super::code::{PromotionId, Serial};
+use super::identity::PersonHash;
 use super::money::{Amount, Currency};
 use super::order::OrderId;
 use super::pricing::{Allocation, Unpriced};
-use super::promotion::Closed;
+use super::promotion::{Closed, Limits};
 
 /// Most codes in one request. Source: design.md §5.
 pub const MAX_CODES: usize = 10;
@@ -25,6 +26,14 @@ pub enum Reason {
     NotStarted,
     /// Its time, or its promotion's, is over.
     Expired,
+    /// Its promotion has given away all it may.
+    BudgetExhausted,
+    /// Its promotion was used as often as it may be.
+    RedemptionsExhausted,
+    /// This customer has used its promotion as often as they may.
+    CustomerLimitReached,
+    /// Its promotion counts uses per customer, and none was named.
+    CustomerRequired,
     /// Its promotion is paused.
     Paused,
     /// Its promotion was ended.
@@ -179,6 +188,9 @@ pub struct RedeemedCode {
     /// Whether a cancellation leaves it used.
     #[serde(default)]
     pub keep_on_cancel: bool,
+    /// What it drew on, and a cancellation gives back.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
 }
 
 /// Where a redemption stands.
@@ -200,6 +212,9 @@ pub struct Redeemed {
     pub written_by: String,
     /// When it was redeemed.
     pub redeemed_at: DateTime<Utc>,
+    /// Who redeemed it, by keyed hash of each identity given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<PersonHash>,
     /// The codes, in the order they were sent.
     pub codes: Vec<RedeemedCode>,
     /// The amounts.

@@ -10,7 +10,7 @@ use crate::domain::Fault;
 use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
 use crate::env::StartError;
 use crate::queue::QueueError;
-use crate::store::{CancelError, CreateError, MintError, StoreError, SwitchError};
+use crate::store::{CreateError, MintError, StoreError, SwitchError};
 
 /// One thing wrong with a request's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -237,14 +237,6 @@ impl From<SwitchError> for Problem {
     }
 }
 
-impl From<CancelError> for Problem {
-    fn from(error: CancelError) -> Self {
-        match error {
-            CancelError::Store(error) => error.into(),
-        }
-    }
-}
-
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -273,6 +265,10 @@ fn gravity(reason: Reason) -> Gravity {
         Reason::CodeAlreadyRedeemed => Gravity::Redeemed,
         Reason::NotStarted
         | Reason::Expired
+        | Reason::BudgetExhausted
+        | Reason::RedemptionsExhausted
+        | Reason::CustomerLimitReached
+        | Reason::CustomerRequired
         | Reason::Paused
         | Reason::Ended
         | Reason::Voided

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::keys::Key;
 use super::minting::Batch;
-use super::redemptions::Draw;
-use super::{Store, StoreError, keys, read};
+use super::{Store, StoreError, keys};
 use crate::domain::channel::Channel;
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::identity::PersonHash;
@@ -162,30 +160,6 @@ impl Store {
                 item: Some(item),
             })
             .collect())
-    }
-
-    /// The items of single-use codes that have one, strongly consistent, in one request for up to 100 codes.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the table does not answer.
-    pub async fn code_items(&self, codes: &[Draw]) -> Result<HashMap<Draw, CodeItem>, StoreError> {
-        let by_key: HashMap<Key, &Draw> = codes
-            .iter()
-            .map(|draw| (keys::code(&draw.promotion_id, draw.serial), draw))
-            .collect();
-        let mut wanted: Vec<_> = by_key.keys().map(Key::attributes).collect();
-        let mut found = HashMap::new();
-        while !wanted.is_empty() {
-            let (items, unread) = self.batch_get(wanted).await?;
-            wanted = unread;
-            for item in items {
-                let draw = Key::of(&item).and_then(|key| by_key.get(&key).copied().cloned());
-                if let Some(draw) = draw {
-                    found.insert(draw, read(item)?);
-                }
-            }
-        }
-        Ok(found)
     }
 }
 

@@ -98,6 +98,16 @@ pub(super) fn word(word: &FoldedWord) -> Key {
     Key::new(format!("word#{}", word.as_str()), "word")
 }
 
+/// A share of a promotion's budget and uses; each in a partition of its own, so that they take writes side by side.
+pub(super) fn shard(id: &PromotionId, index: u8) -> Key {
+    Key::new(format!("shard#{id}#{index}"), "shard")
+}
+
+/// How often a person has used a promotion.
+pub(super) fn customer(id: &PromotionId, person: &PersonHash) -> Key {
+    Key::new(format!("customer#{id}#{}", person.as_str()), "uses")
+}
+
 /// A single-use code that was used, voided or (thank-you codes) issued.
 pub(super) fn code(id: &PromotionId, serial: Serial) -> Key {
     let number = serial.get();

@@ -10,7 +10,7 @@ use super::cache::Ages;
 use super::idempotency::{CreateError, Created, Idempotency};
 use super::keys::Key;
 use super::transaction::{Action, Expression, TransactError};
-use super::{Item, Store, StoreError, keys, read, retry, write};
+use super::{Item, Store, StoreError, keys, limits, read, retry, write};
 use crate::domain::code::PromotionId;
 use crate::domain::promotion::{Promotion, Switch};
 
@@ -85,7 +85,7 @@ impl Store {
         answer: &str,
     ) -> Result<Created, CreateError> {
         let id = &promotion.id;
-        let actions = vec![
+        let mut actions = vec![
             Action::PutNew(write(&keys::terms(id), promotion)?),
             Action::PutNew(write(&keys::counter(id), &Counter { minted: 0 })?),
             Action::PutNew(write(
@@ -93,6 +93,7 @@ impl Store {
                 &ListEntry { id: id.clone() },
             )?),
         ];
+        actions.extend(limits::new_shards(id, promotion.terms.limits)?);
         self.create(actions, request, answer, promotion.created_at)
             .await
     }

@@ -1,17 +1,23 @@
 //! Redemption: one transaction that holds every condition, and the judgement of what it refused.
 //!
-//! The order's record decides first, then each code. Nothing is checked in one request and written in another.
+//! The order's record decides first, then each code, then customers and shards. Nothing is checked in one request and
+//! written in another.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
 
-use super::codes::{CodeItem, CodeState};
+use super::codes::CodeItem;
+use super::limits::{self, Gathered, LimitDraw, Shortage};
 use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{Store, StoreError, keys, read, retry, write};
 use crate::domain::code::{PromotionId, Serial};
+use crate::domain::money::Amount;
 use crate::domain::order::OrderId;
-use crate::domain::redemption::{CodeRef, Redemption, RedemptionStatus};
+use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption, RedemptionStatus};
 
-/// A single-use code to be used by an order.
+/// A single-use code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Draw {
     /// Its promotion.
@@ -27,31 +33,52 @@ pub enum Redeem {
     Done,
     /// The order id has a record already; whoever asks must judge it.
     Recorded(Box<Redemption>),
-    /// Nothing was written: these draws (by index) could not be made. `None` is a thank-you code that was never issued.
-    Refused(Vec<(usize, Option<CodeItem>)>),
+    /// Nothing was written: these codes of the record (by index) could not be used.
+    Refused(Vec<(usize, Obstacle)>),
 }
 
-/// Why a redemption was not cancelled.
-#[derive(Debug, thiserror::Error)]
-pub enum CancelError {
-    /// The table did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// What stood in a code's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Its item; `None` is a thank-you code that was never issued.
+    Code(Option<CodeItem>),
+    /// One of the people has used the promotion as often as they may.
+    Customer,
+    /// All shards of its promotion together hold too little.
+    Limit(Shortage),
+}
+
+/// One write beside the record's own.
+struct Step {
+    /// Index of the code it is for.
+    code: usize,
+    kind: Kind,
+    action: Action,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Code,
+    Customer,
+    Shard,
 }
 
 impl Store {
-    /// Writes `record` and uses the codes it names, all or nothing.
+    /// Writes `record`, uses the codes it names and draws on their limits, all or nothing.
     ///
     /// # Errors
     /// [`StoreError`] if nothing was decided before the deadline. The same call again then finds what became of it.
-    pub async fn redeem(&self, record: &Redemption, draws: &[Draw]) -> Result<Redeem, StoreError> {
-        let actions = redeem_actions(record, draws)?;
+    pub async fn redeem(&self, record: &Redemption) -> Result<Redeem, StoreError> {
+        let put = Action::PutNew(write(&keys::redemption(&record.order_id), record)?);
         let mut attempts = retry::Attempts::new();
         loop {
-            match self.transact(actions.clone()).await {
+            let steps = self.steps(record);
+            let actions =
+                std::iter::once(put.clone()).chain(steps.iter().map(|step| step.action.clone()));
+            match self.transact(actions.collect()).await {
                 Ok(()) => return Ok(Redeem::Done),
                 Err(TransactError::Cancelled(outcomes)) => {
-                    if let Some(end) = self.judge(record, outcomes).await? {
+                    if let Some(end) = self.judge(record, &steps, outcomes).await? {
                         return Ok(end);
                     }
                 }
@@ -65,10 +92,51 @@ impl Store {
         }
     }
 
+    fn steps(&self, record: &Redemption) -> Vec<Step> {
+        let Some(redeemed) = &record.redeemed else {
+            return Vec::new();
+        };
+        let mut steps = Vec::new();
+        for (index, code) in redeemed.codes.iter().enumerate() {
+            let Some(amount) = code.discount else {
+                continue;
+            };
+            let step = |kind, action| Step {
+                code: index,
+                kind,
+                action,
+            };
+            if let CodeRef::Serial(serial) = code.code {
+                let action = use_code(
+                    &code.promotion_id,
+                    serial,
+                    &record.order_id,
+                    redeemed.redeemed_at,
+                );
+                steps.push(step(Kind::Code, action));
+            }
+            if let Some(limit) = code.limits.per_customer {
+                let people = redeemed.people.iter();
+                steps.extend(people.map(|person| {
+                    step(
+                        Kind::Customer,
+                        limits::count_customer(&code.promotion_id, person, limit),
+                    )
+                }));
+            }
+            if code.limits.shard_count() > 0 {
+                let action = limit_draw(code, amount).take(self.shard_to_draw_from(code));
+                steps.push(step(Kind::Shard, action));
+            }
+        }
+        steps
+    }
+
     /// What a cancelled transaction means, or `None` if it decided nothing.
     async fn judge(
         &self,
         record: &Redemption,
+        steps: &[Step],
         outcomes: Vec<Outcome>,
     ) -> Result<Option<Redeem>, StoreError> {
         if outcomes.contains(&Outcome::Undecided) {
@@ -82,22 +150,72 @@ impl Store {
             Some(Outcome::Held) => {}
             Some(Outcome::Refused(None) | Outcome::Undecided) | None => return Ok(None),
         }
-        let mut refused = Vec::new();
-        for (index, outcome) in outcomes.enumerate() {
-            if let Outcome::Refused(item) = outcome {
-                refused.push((index, item.map(read::<CodeItem>).transpose()?));
+        let (mut refused, mut dry) = (Vec::new(), Vec::new());
+        for (step, outcome) in steps.iter().zip(outcomes) {
+            match (step.kind, outcome) {
+                (Kind::Code, Outcome::Refused(item)) => {
+                    refused.push((step.code, Obstacle::Code(item.map(read).transpose()?)));
+                }
+                (Kind::Customer, Outcome::Refused(_)) => {
+                    refused.push((step.code, Obstacle::Customer))
+                }
+                (Kind::Shard, Outcome::Refused(_)) => dry.push(step.code),
+                (_, Outcome::Held | Outcome::Undecided) => {}
             }
         }
-        let names_us = |item: &Option<CodeItem>| {
-            item.as_ref()
-                .is_some_and(|item| item.order_id.as_ref() == Some(&record.order_id))
-        };
-        if refused.iter().any(|(_, item)| names_us(item)) {
+        let names_us = |obstacle: &Obstacle| matches!(obstacle, Obstacle::Code(Some(item)) if item.order_id.as_ref() == Some(&record.order_id));
+        if refused.iter().any(|(_, obstacle)| names_us(obstacle)) {
             // Our own write, seen between two of its items: the record under the order id says the rest.
             let recorded = self.redemption(&record.order_id).await?;
             return Ok(recorded.map(|recorded| Redeem::Recorded(Box::new(recorded))));
         }
+        if refused.is_empty() {
+            refused = self.gather_for(record, &dry).await?;
+        }
         Ok((!refused.is_empty()).then_some(Redeem::Refused(refused)))
+    }
+
+    /// Gathers for each code whose shard could not serve it; what it returns cannot be served by all shards together.
+    async fn gather_for(
+        &self,
+        record: &Redemption,
+        dry: &[usize],
+    ) -> Result<Vec<(usize, Obstacle)>, StoreError> {
+        let mut refused = Vec::new();
+        let codes = record
+            .redeemed
+            .iter()
+            .flat_map(|redeemed| &redeemed.codes)
+            .enumerate();
+        for (index, code) in codes.filter(|(index, _)| dry.contains(index)) {
+            match self
+                .gather(&limit_draw(code, code.discount.unwrap_or_default()))
+                .await?
+            {
+                Gathered::Exhausted(shortage) => refused.push((index, Obstacle::Limit(shortage))),
+                Gathered::TryAgain(target) => self.remember_shard(&code.promotion_id, target),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// The shard that was last gathered into, else any.
+    fn shard_to_draw_from(&self, code: &RedeemedCode) -> u8 {
+        let gathered = self
+            .gathered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&code.promotion_id)
+            .copied();
+        gathered.unwrap_or_else(|| limits::any_shard(code.limits))
+    }
+
+    fn remember_shard(&self, promotion: &PromotionId, target: Option<u8>) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        match target {
+            Some(index) => gathered.insert(promotion.clone(), index),
+            None => gathered.remove(promotion),
+        };
     }
 
     /// The record under an order id, strongly consistent, or `None`.
@@ -108,17 +226,18 @@ impl Store {
         self.get(&keys::redemption(order)).await
     }
 
-    /// Cancels an order's redemption, gives its codes back as its promotions say, and returns the record. An order id never
-    /// seen gets a cancelled record, so that a redemption still on its way is refused. Cancelling again changes nothing.
+    /// Cancels an order's redemption, gives back what it drew and its codes as their promotions say, and returns the record. An
+    /// order id never seen gets a cancelled record, so that a redemption still on its way is refused. Cancelling again
+    /// changes nothing.
     ///
     /// # Errors
-    /// [`CancelError`] if the table does not answer.
+    /// [`StoreError`] if the table does not answer.
     pub async fn cancel(
         &self,
         order: &OrderId,
         now: DateTime<Utc>,
-    ) -> Result<Redemption, CancelError> {
-        let mut keep = Vec::new();
+    ) -> Result<Redemption, StoreError> {
+        let mut left_alone = Vec::new();
         let mut attempts = retry::Attempts::new();
         loop {
             let seen = self.redemption(order).await?;
@@ -128,69 +247,72 @@ impl Store {
             {
                 return Ok(cancelled.clone());
             }
-            let (record, actions, serials) = cancel_actions(order, seen, &keep, now)?;
-            match self.transact(actions).await {
+            let (record, put) = cancelled(order, seen, now)?;
+            let steps = give_back(&record)
+                .into_iter()
+                .filter(|step| !left_alone.contains(&(step.code, step.kind)));
+            let steps: Vec<Step> = steps.collect();
+            let actions = std::iter::once(put).chain(steps.iter().map(|step| step.action.clone()));
+            match self.transact(actions.collect()).await {
                 Ok(()) => return Ok(record),
-                Err(TransactError::Cancelled(outcomes)) => {
+                Err(TransactError::Cancelled(outcomes))
+                    if !outcomes.contains(&Outcome::Undecided) =>
+                {
                     // A code that no longer names this order is not ours to give back.
-                    let codes = outcomes.into_iter().skip(1).zip(serials);
-                    keep.extend(
-                        codes
-                            .filter(|(outcome, _)| matches!(outcome, Outcome::Refused(_)))
-                            .map(|(_, draw)| draw),
-                    );
+                    let refused = steps.iter().zip(outcomes.into_iter().skip(1));
+                    let refused =
+                        refused.filter(|(_, outcome)| matches!(outcome, Outcome::Refused(_)));
+                    left_alone.extend(refused.map(|(step, _)| (step.code, step.kind)));
                 }
+                Err(TransactError::Cancelled(_)) => {}
                 Err(TransactError::Store(StoreError::Unavailable(cause))) => {
                     tracing::warn!(%cause, order.id = %order, "cancellation undecided, trying again");
                 }
-                Err(TransactError::Store(error)) => return Err(error.into()),
+                Err(TransactError::Store(error)) => return Err(error),
             }
             attempts.pause().await?;
         }
     }
 }
 
-fn redeem_actions(record: &Redemption, draws: &[Draw]) -> Result<Vec<Action>, StoreError> {
-    let mut actions = vec![Action::PutNew(write(
-        &keys::redemption(&record.order_id),
-        record,
-    )?)];
-    let redeemed_at = record
-        .redeemed
-        .as_ref()
-        .map(|redeemed| redeemed.redeemed_at)
-        .unwrap_or_default();
-    for draw in draws {
-        let usable = if draw.serial.is_thank_you() {
-            Expression::new("#state = :unused AND expires_ms > :now")
-                .number(":now", redeemed_at.timestamp_millis())
-        } else {
-            Expression::new("attribute_not_exists(pk) OR #state = :unused")
-        };
-        let at = redeemed_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
-        let condition = usable
-            .name("#state", "state")
-            .string(":unused", "unused")
-            .string(":redeemed", "redeemed")
-            .string(":order", record.order_id.as_str())
-            .string(":at", at)
-            .number(":serial", draw.serial.get());
-        actions.push(Action::Update {
-            key: keys::code(&draw.promotion_id, draw.serial),
-            update: "SET #state = :redeemed, order_id = :order, redeemed_at = :at, serial = :serial",
-            condition,
-        });
+fn limit_draw(code: &RedeemedCode, amount: Amount) -> LimitDraw<'_> {
+    LimitDraw {
+        promotion: &code.promotion_id,
+        limits: code.limits,
+        amount,
     }
-    Ok(actions)
 }
 
-/// The cancelled record, the writes that make it so, and the codes given back by all but the first of them.
-fn cancel_actions(
+fn use_code(promotion: &PromotionId, serial: Serial, order: &OrderId, at: DateTime<Utc>) -> Action {
+    let usable = if serial.is_thank_you() {
+        Expression::new("#state = :unused AND expires_ms > :now")
+            .number(":now", at.timestamp_millis())
+    } else {
+        Expression::new("attribute_not_exists(pk) OR #state = :unused")
+    };
+    let condition = usable
+        .name("#state", "state")
+        .string(":unused", "unused")
+        .string(":redeemed", "redeemed")
+        .string(":order", order.as_str())
+        .string(
+            ":at",
+            at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        )
+        .number(":serial", serial.get());
+    Action::Update {
+        key: keys::code(promotion, serial),
+        update: "SET #state = :redeemed, order_id = :order, redeemed_at = :at, serial = :serial",
+        condition,
+    }
+}
+
+/// The cancelled record, and the write that makes it so.
+fn cancelled(
     order: &OrderId,
     seen: Option<Redemption>,
-    keep: &[Draw],
     now: DateTime<Utc>,
-) -> Result<(Redemption, Vec<Action>, Vec<Draw>), StoreError> {
+) -> Result<(Redemption, Action), StoreError> {
     let key = keys::redemption(order);
     let Some(seen) = seen else {
         let record = Redemption {
@@ -201,7 +323,7 @@ fn cancel_actions(
             cancelled_at: Some(now),
         };
         let put = Action::PutNew(write(&key, &record)?);
-        return Ok((record, vec![put], Vec::new()));
+        return Ok((record, put));
     };
     let unchanged = Expression::new("version = :seen").number(":seen", seen.version);
     let record = Redemption {
@@ -210,43 +332,60 @@ fn cancel_actions(
         cancelled_at: Some(now),
         ..seen
     };
-    let mut actions = vec![Action::Put(write(&key, &record)?, unchanged)];
-    let back: Vec<Draw> = given_back(&record)
-        .filter(|draw| !keep.contains(draw))
-        .collect();
-    for draw in &back {
-        let ours = Expression::new("order_id = :order AND #state = :redeemed")
-            .name("#state", "state")
-            .string(":order", order.as_str())
-            .string(":redeemed", "redeemed")
-            .string(":unused", "unused");
-        let update = "SET #state = :unused REMOVE order_id, redeemed_at";
-        actions.push(Action::Update {
-            key: keys::code(&draw.promotion_id, draw.serial),
-            update,
-            condition: ours,
-        });
-    }
-    Ok((record, actions, back))
+    let put = Action::Put(write(&key, &record)?, unchanged);
+    Ok((record, put))
 }
 
-/// The single-use codes that a cancelled record gives back.
-fn given_back(record: &Redemption) -> impl Iterator<Item = Draw> {
-    let codes = record.redeemed.iter().flat_map(|redeemed| &redeemed.codes);
-    codes
-        .filter(|code| code.reason.is_none() && !code.keep_on_cancel)
-        .filter_map(|code| match code.code {
-            CodeRef::Serial(serial) => Some(Draw {
-                promotion_id: code.promotion_id.clone(),
-                serial,
-            }),
-            CodeRef::Word(_) => None,
-        })
+/// The writes that give back what a cancelled record drew.
+fn give_back(record: &Redemption) -> Vec<Step> {
+    let Some(redeemed) = &record.redeemed else {
+        return Vec::new();
+    };
+    let mut steps = Vec::new();
+    for (index, code) in redeemed.codes.iter().enumerate() {
+        let Some(amount) = code.discount else {
+            continue;
+        };
+        let step = |kind, action| Step {
+            code: index,
+            kind,
+            action,
+        };
+        if let (CodeRef::Serial(serial), false) = (&code.code, code.keep_on_cancel) {
+            steps.push(step(
+                Kind::Code,
+                free_code(&code.promotion_id, *serial, &record.order_id),
+            ));
+        }
+        if code.limits.per_customer.is_some() {
+            let people = redeemed.people.iter();
+            steps.extend(people.map(|person| {
+                step(
+                    Kind::Customer,
+                    limits::uncount_customer(&code.promotion_id, person),
+                )
+            }));
+        }
+        if code.limits.shard_count() > 0 {
+            steps.push(step(Kind::Shard, limit_draw(code, amount).give_back()));
+        }
+    }
+    steps
 }
 
-impl CodeItem {
-    /// Whether an order other than `order` has it.
-    pub fn is_taken_from(&self, order: &OrderId) -> bool {
-        self.state == CodeState::Redeemed && self.order_id.as_ref() != Some(order)
+fn free_code(promotion: &PromotionId, serial: Serial, order: &OrderId) -> Action {
+    let ours = Expression::new("order_id = :order AND #state = :redeemed")
+        .name("#state", "state")
+        .string(":order", order.as_str())
+        .string(":redeemed", "redeemed")
+        .string(":unused", "unused");
+    let update = "SET #state = :unused REMOVE order_id, redeemed_at";
+    Action::Update {
+        key: keys::code(promotion, serial),
+        update,
+        condition: ours,
     }
 }
+
+/// The shard each promotion's leftovers were last gathered into.
+pub(super) type GatheredInto = HashMap<PromotionId, u8>;

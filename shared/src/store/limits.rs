@@ -1,0 +1,376 @@
+//! Budgets and uses over shard items, and uses per customer.
+//!
+//! A shard holds what is left of its share. A redemption draws from one of them; when that one cannot, what is left is
+//! gathered into one shard, sum unchanged, and the draw is tried again. Only a snapshot of all shards can say that too
+//! little is left. A shard also counts what was given away, which gathering does not move.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Get, TransactGetItem};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use super::codes::CodeItem;
+use super::keys::Key;
+use super::redemptions::Draw;
+use super::transaction::{Action, Expression, TransactError};
+use super::{Item, Store, StoreError, keys, read, write};
+use crate::domain::code::PromotionId;
+use crate::domain::identity::PersonHash;
+use crate::domain::money::Amount;
+use crate::domain::promotion::Limits;
+
+/// One shard, or the sum of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Shard {
+    /// What is left to give away, in minor units, if that is limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_left: Option<u64>,
+    /// How many uses are left, if they are limited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uses_left: Option<u64>,
+    /// Given away through this shard, less what came back to it: only the sum over all shards means something.
+    pub spent_amount: i64,
+    /// Uses through this shard, less those that came back to it.
+    pub spent_uses: i64,
+}
+
+impl Shard {
+    fn add(self, other: Self) -> Self {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(
+                one.unwrap_or_default()
+                    .saturating_add(other.unwrap_or_default()),
+            ),
+        };
+        Self {
+            budget_left: sum(self.budget_left, other.budget_left),
+            uses_left: sum(self.uses_left, other.uses_left),
+            spent_amount: self.spent_amount.saturating_add(other.spent_amount),
+            spent_uses: self.spent_uses.saturating_add(other.spent_uses),
+        }
+    }
+
+    /// What stands in the way of one more use that gives `amount` away.
+    pub fn shortage(self, amount: Amount) -> Option<Shortage> {
+        if self.budget_left.is_some_and(|left| left < amount.minor()) {
+            Some(Shortage::Budget)
+        } else if self.uses_left == Some(0) {
+            Some(Shortage::Uses)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a promotion has too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortage {
+    /// Money to give away.
+    Budget,
+    /// Uses.
+    Uses,
+}
+
+/// What one use of a limited promotion takes.
+#[derive(Clone, Debug)]
+pub(super) struct LimitDraw<'a> {
+    pub(super) promotion: &'a PromotionId,
+    pub(super) limits: Limits,
+    pub(super) amount: Amount,
+}
+
+/// Items of a new promotion's shards.
+pub(super) fn new_shards(id: &PromotionId, limits: Limits) -> Result<Vec<Action>, StoreError> {
+    let shard = |index: u8| {
+        let (budget_left, uses_left) = limits.share(index);
+        let shard = Shard {
+            budget_left,
+            uses_left,
+            ..Shard::default()
+        };
+        Ok(Action::PutNew(write(&keys::shard(id, index), &shard)?))
+    };
+    (0..limits.shard_count()).map(shard).collect()
+}
+
+impl LimitDraw<'_> {
+    fn amounts(&self, condition: &'static str) -> Expression {
+        let expression = Expression::new(condition).number(":one", 1);
+        expression.number(":amount", self.amount.minor())
+    }
+
+    /// Takes the use from shard `index`, which must hold enough.
+    pub(super) fn take(&self, index: u8) -> Action {
+        let (update, condition) = match (self.limits.budget, self.limits.redemptions) {
+            (Some(_), Some(_)) => (
+                "SET budget_left = budget_left - :amount, uses_left = uses_left - :one, \
+                 spent_amount = spent_amount + :amount, spent_uses = spent_uses + :one",
+                "budget_left >= :amount AND uses_left >= :one",
+            ),
+            (Some(_), None) => (
+                "SET budget_left = budget_left - :amount, spent_amount = spent_amount + :amount, spent_uses = spent_uses + :one",
+                "budget_left >= :amount",
+            ),
+            (None, _) => (
+                "SET uses_left = uses_left - :one, spent_amount = spent_amount + :amount, spent_uses = spent_uses + :one",
+                "uses_left >= :one",
+            ),
+        };
+        Action::Update {
+            key: keys::shard(self.promotion, index),
+            update,
+            condition: self.amounts(condition),
+        }
+    }
+
+    /// Gives the use back to any one shard.
+    pub(super) fn give_back(&self) -> Action {
+        let update = match (self.limits.budget, self.limits.redemptions) {
+            (Some(_), Some(_)) => {
+                "SET budget_left = budget_left + :amount, uses_left = uses_left + :one, \
+                 spent_amount = spent_amount - :amount, spent_uses = spent_uses - :one"
+            }
+            (Some(_), None) => {
+                "SET budget_left = budget_left + :amount, spent_amount = spent_amount - :amount, spent_uses = spent_uses - :one"
+            }
+            (None, _) => {
+                "SET uses_left = uses_left + :one, spent_amount = spent_amount - :amount, spent_uses = spent_uses - :one"
+            }
+        };
+        let key = keys::shard(self.promotion, any_shard(self.limits));
+        Action::Update {
+            key,
+            update,
+            condition: self.amounts("attribute_exists(pk)"),
+        }
+    }
+}
+
+/// A shard at random.
+pub(super) fn any_shard(limits: Limits) -> u8 {
+    rand::rng().random_range(0..limits.shard_count().max(1))
+}
+
+/// Counts one more use of a promotion by a person, who must be below `limit`.
+pub(super) fn count_customer(promotion: &PromotionId, person: &PersonHash, limit: u32) -> Action {
+    let below =
+        Expression::new("attribute_not_exists(used) OR used < :limit").number(":limit", limit);
+    Action::Update {
+        key: keys::customer(promotion, person),
+        update: "SET used = if_not_exists(used, :zero) + :one",
+        condition: below.number(":zero", 0).number(":one", 1),
+    }
+}
+
+/// Takes one use by a person back.
+pub(super) fn uncount_customer(promotion: &PromotionId, person: &PersonHash) -> Action {
+    let counted = Expression::new("used >= :one").number(":one", 1);
+    Action::Update {
+        key: keys::customer(promotion, person),
+        update: "SET used = used - :one",
+        condition: counted,
+    }
+}
+
+/// What became of a draw that its shard could not serve.
+pub(super) enum Gathered {
+    /// This shard holds everything that is left, and it is enough; or try again, if none is named.
+    TryAgain(Option<u8>),
+    /// All shards together hold too little.
+    Exhausted(Shortage),
+}
+
+#[derive(Deserialize)]
+struct CustomerUses {
+    used: u64,
+}
+
+/// What the table knew, at one moment each, of everything a quote rests on.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Items of the codes that have one.
+    pub codes: HashMap<Draw, CodeItem>,
+    /// What is left and spent of each limited promotion.
+    pub shards: HashMap<PromotionId, Shard>,
+    /// The most that any of the people has used a promotion.
+    pub uses: HashMap<PromotionId, u64>,
+}
+
+impl Store {
+    /// Reads the items of `codes`, the shards of `promotions` and what `people` used of them: one request for up to 100 items.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn observe(
+        &self,
+        codes: &[Draw],
+        promotions: &[(&PromotionId, Limits)],
+        people: &[PersonHash],
+    ) -> Result<Observed, StoreError> {
+        let code_keys: HashMap<Key, &Draw> = codes
+            .iter()
+            .map(|draw| (keys::code(&draw.promotion_id, draw.serial), draw))
+            .collect();
+        let mut limit_keys: HashMap<Key, &PromotionId> = HashMap::new();
+        for (id, limits) in promotions {
+            limit_keys.extend((0..limits.shard_count()).map(|index| (keys::shard(id, index), *id)));
+            if limits.per_customer.is_some() {
+                limit_keys.extend(
+                    people
+                        .iter()
+                        .map(|person| (keys::customer(id, person), *id)),
+                );
+            }
+        }
+        let mut wanted: Vec<Item> = code_keys
+            .keys()
+            .chain(limit_keys.keys())
+            .map(Key::attributes)
+            .collect();
+        let mut observed = Observed::default();
+        while !wanted.is_empty() {
+            let rest = wanted.split_off(wanted.len().min(100));
+            let (items, unread) = self.batch_get(wanted).await?;
+            wanted = unread;
+            wanted.extend(rest);
+            for item in items {
+                let Some(key) = Key::of(&item) else { continue };
+                match (code_keys.get(&key), limit_keys.get(&key)) {
+                    (Some(draw), _) => {
+                        observed.codes.insert((*draw).clone(), read(item)?);
+                    }
+                    (None, Some(id)) if key.sk == "shard" => {
+                        let shard: Shard = read(item)?;
+                        let sum = observed.shards.entry((*id).clone()).or_default();
+                        *sum = sum.add(shard);
+                    }
+                    (None, Some(id)) => {
+                        let CustomerUses { used } = read(item)?;
+                        let most = observed.uses.entry((*id).clone()).or_default();
+                        *most = used.max(*most);
+                    }
+                    (None, None) => {}
+                }
+            }
+        }
+        Ok(observed)
+    }
+
+    /// Brings what all shards hold into one, if together they hold enough for `draw`.
+    pub(super) async fn gather(&self, draw: &LimitDraw<'_>) -> Result<Gathered, StoreError> {
+        let shards = self
+            .snapshot(draw.promotion, draw.limits.shard_count())
+            .await?;
+        let total = shards
+            .iter()
+            .fold(Shard::default(), |sum, shard| sum.add(*shard));
+        if let Some(shortage) = total.shortage(draw.amount) {
+            return Ok(Gathered::Exhausted(shortage));
+        }
+        let fullest = (0..)
+            .zip(&shards)
+            .max_by_key(|(_, shard)| (shard.budget_left, shard.uses_left));
+        let Some((target, seen)) = fullest else {
+            return Ok(Gathered::TryAgain(None));
+        };
+        if seen.shortage(draw.amount).is_none() {
+            return Ok(Gathered::TryAgain(Some(target)));
+        }
+        let mut actions = Vec::new();
+        for (index, shard) in (0..).zip(&shards) {
+            let left = if index == target {
+                total
+            } else {
+                Shard {
+                    budget_left: total.budget_left.map(|_| 0),
+                    uses_left: total.uses_left.map(|_| 0),
+                    ..Shard::default()
+                }
+            };
+            if (left.budget_left, left.uses_left) != (shard.budget_left, shard.uses_left) {
+                actions.push(move_left(keys::shard(draw.promotion, index), *shard, left));
+            }
+        }
+        match self.transact(actions).await {
+            Ok(()) => Ok(Gathered::TryAgain(Some(target))),
+            // Someone else drew or gathered meanwhile.
+            Err(TransactError::Cancelled(_)) => Ok(Gathered::TryAgain(None)),
+            Err(TransactError::Store(error)) => Err(error),
+        }
+    }
+
+    /// All shards at one moment.
+    async fn snapshot(
+        &self,
+        promotion: &PromotionId,
+        shards: u8,
+    ) -> Result<Vec<Shard>, StoreError> {
+        let mut request = self.client.transact_get_items();
+        for index in 0..shards {
+            let get = Get::builder()
+                .table_name(&self.table)
+                .set_key(Some(keys::shard(promotion, index).attributes()));
+            let get = get.build().map_err(StoreError::unavailable)?;
+            request = request.transact_items(TransactGetItem::builder().get(get).build());
+        }
+        let answer = request.send().await.map_err(StoreError::unavailable)?;
+        let items = answer.responses.unwrap_or_default().into_iter();
+        items
+            .map(|response| read(response.item.unwrap_or_default()))
+            .collect()
+    }
+}
+
+/// Sets what a shard has left, if it still has what was seen.
+fn move_left(key: Key, seen: Shard, left: Shard) -> Action {
+    let numbers = [
+        (":seen_budget", seen.budget_left),
+        (":budget", left.budget_left),
+        (":seen_uses", seen.uses_left),
+        (":uses", left.uses_left),
+    ];
+    let (update, condition) = match (left.budget_left, left.uses_left) {
+        (Some(_), Some(_)) => (
+            "SET budget_left = :budget, uses_left = :uses",
+            "budget_left = :seen_budget AND uses_left = :seen_uses",
+        ),
+        (Some(_), None) => ("SET budget_left = :budget", "budget_left = :seen_budget"),
+        (None, _) => ("SET uses_left = :uses", "uses_left = :seen_uses"),
+    };
+    let given = numbers
+        .into_iter()
+        .filter_map(|(name, number)| Some((name, number?)));
+    let condition = given.fold(Expression::new(condition), |expression, (name, number)| {
+        expression.value(name, AttributeValue::N(number.to_string()))
+    });
+    Action::Update {
+        key,
+        update,
+        condition,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_differ_by_at_most_one_and_sum_to_the_whole() {
+        for shards in [1, 3, 64] {
+            let limits = Limits {
+                budget: Amount::try_from(1_000).ok(),
+                redemptions: Some(70),
+                shards: Some(shards),
+                ..Limits::default()
+            };
+            let shares: Vec<_> = (0..shards).map(|index| limits.share(index)).collect();
+            let budgets: Vec<u64> = shares.iter().filter_map(|(budget, _)| *budget).collect();
+            assert_eq!(budgets.iter().sum::<u64>(), 1_000);
+            assert!(budgets.iter().max().unwrap() - budgets.iter().min().unwrap() <= 1);
+            assert_eq!(shares.iter().filter_map(|(_, uses)| *uses).sum::<u64>(), 70);
+        }
+    }
+}
