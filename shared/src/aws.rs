@@ -70,3 +70,16 @@ impl<'a> Aws<'a> {
         }
     }
 }
+
+/// What an AWS client's error says, with its causes. The SDK's own way to show them adds the raw answer, which may hold
+/// addresses or secrets.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, describe};
 use crate::env::{Env, StartError};
 
 /// Longest message the queue takes, in bytes. Source: Amazon SQS quotas, "Message size" (1 MiB since August 2025).
@@ -42,7 +41,7 @@ impl Queue {
         let request = self.client.send_message().queue_url(&self.url);
         match request.message_body(sendable(body)).send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(QueueError(DisplayErrorContext(error).to_string())),
+            Err(error) => Err(QueueError(describe(&error))),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use aws_sdk_secretsmanager::Client;
 use serde::Deserialize;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, describe};
 use crate::domain::identity::IdentityKey;
 use crate::env::{Env, StartError};
 
@@ -35,12 +35,7 @@ impl SecretSource {
             .secret_id(&self.id)
             .send()
             .await;
-        let answer = answer.map_err(|error| {
-            self.unusable(format!(
-                "{}",
-                aws_sdk_secretsmanager::error::DisplayErrorContext(error)
-            ))
-        })?;
+        let answer = answer.map_err(|error| self.unusable(describe(&error)))?;
         answer
             .secret_string
             .ok_or_else(|| self.unusable("it holds no text".to_owned()))

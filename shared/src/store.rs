@@ -27,7 +27,6 @@ use std::fmt;
 use std::sync::Mutex;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,7 +45,7 @@ pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
 pub use redemptions::{Draw, Obstacle, Redeem};
 
-use crate::aws::Aws;
+use crate::aws::{Aws, describe};
 use crate::domain::code::{FoldedWord, PromotionId};
 use crate::env::{Env, StartError};
 use cache::Cache;
@@ -70,7 +69,7 @@ pub enum StoreError {
 impl StoreError {
     /// Wraps whatever the SDK said; the text is for logs only.
     fn unavailable(error: impl std::error::Error) -> Self {
-        Self::Unavailable(DisplayErrorContext(error).to_string())
+        Self::Unavailable(describe(&error))
     }
 }
 

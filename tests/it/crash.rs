@@ -1,69 +1,19 @@
 //! SIGKILL at any point: what was answered with 2xx is there afterwards, and nothing happens twice.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use integration::{Caller, completed};
+use integration::{Caller, Process, completed};
 use serde_json::json;
 use shared::clock::Clock;
 
-/// The local stack in a process of its own.
-struct Process {
-    child: Child,
-    caller: Caller,
-}
-
-impl Process {
-    /// Starts it on `directory` and waits until it says where it answers.
-    fn start(directory: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_integration"))
-            .args(["local", "--port", "0", "--data"])
-            .arg(directory)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = loop {
-            let line = lines
-                .next()
-                .expect("the stack says where it answers")
-                .unwrap();
-            if let Some(start) = line.find("http://127.0.0.1:") {
-                let url: String = line[start..]
-                    .chars()
-                    .take_while(|symbol| !symbol.is_whitespace())
-                    .collect();
-                break url.trim_end_matches('/').to_owned();
-            }
-        };
-        // Keep reading, so that the process never blocks on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            caller: Caller::new(&url),
-        }
-    }
-
-    /// SIGKILL: no destructor, no flush.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(directory: &std::path::Path) -> Process {
+    Process::start(env!("CARGO_BIN_EXE_integration"), directory)
 }
 
 #[tokio::test]
 async fn what_was_answered_survives_a_kill_and_is_not_done_twice() {
     let directory = tempfile::tempdir().unwrap();
-    let stack = Process::start(directory.path());
+    let stack = start(directory.path());
     let promotion = stack.caller.promotion(json!({})).await;
     stack.caller.follow_up(&promotion, json!({})).await;
     let codes = stack.caller.codes(&promotion, 2).await;
@@ -82,7 +32,7 @@ async fn what_was_answered_survives_a_kill_and_is_not_done_twice() {
     }
     stack.kill();
 
-    let stack = Process::start(directory.path());
+    let stack = start(directory.path());
     assert_eq!(
         stack.caller.redeem("1", &codes[0]).await.expect(200).text,
         first.text
@@ -98,7 +48,7 @@ async fn what_was_answered_survives_a_kill_and_is_not_done_twice() {
     assert_eq!(stack.caller.inbox().await.len(), 3);
     stack.kill();
 
-    let stack = Process::start(directory.path());
+    let stack = start(directory.path());
     stack.caller.advance("PT2H").await;
     assert_eq!(stack.caller.inbox().await.len(), 3);
 }
@@ -107,7 +57,7 @@ async fn what_was_answered_survives_a_kill_and_is_not_done_twice() {
 async fn killed_twenty_times_at_odd_moments_no_order_is_lost_and_none_is_mailed_twice() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::default();
-    let stack = Process::start(directory.path());
+    let stack = start(directory.path());
     let promotion = stack.caller.promotion(json!({})).await;
     stack
         .caller
@@ -121,14 +71,14 @@ async fn killed_twenty_times_at_odd_moments_no_order_is_lost_and_none_is_mailed_
     stack.kill();
     let mut accepted = std::collections::BTreeSet::new();
     for round in 0..20_u64 {
-        let stack = Process::start(directory.path());
+        let stack = start(directory.path());
         let (caller, clock) = (stack.caller.clone(), clock.clone());
         let poster = tokio::spawn(async move { post_until_it_dies(&caller, &clock, round).await });
         tokio::time::sleep(Duration::from_millis(20 + round * 17)).await;
         stack.kill();
         accepted.extend(poster.await.unwrap());
     }
-    let stack = Process::start(directory.path());
+    let stack = start(directory.path());
     // Whatever was unknown when the process died is settled or sent again within two hours.
     for _ in 0..3 {
         stack.caller.advance("PT1H").await;

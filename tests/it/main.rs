@@ -1,8 +1,11 @@
 //! Okaeri from outside: over HTTP against the local stack, and its functions under faults.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
     clippy::indexing_slicing,
-    reason = "to clippy, helpers of integration tests are no tests"
+    reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
 mod crash;
@@ -13,5 +16,6 @@ mod main_job;
 mod minting;
 mod promotions;
 mod redemptions;
+mod secrecy;
 mod template;
 mod webhooks;

@@ -1,13 +1,14 @@
 //! What the black-box tests stand on: a stack of their own, callers, and faults between the SDK and the engine.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "test helpers end the test they serve"
 )]
 
 pub mod faults;
+mod process;
 mod stack;
 
+pub use process::Process;
 pub use stack::{Answer, Caller, Stack, completed, redemption};

@@ -40,7 +40,10 @@ impl Answer {
     }
 
     /// The answer itself, if it has this status; else the test ends showing it.
-    #[must_use]
+    #[expect(
+        clippy::return_self_not_must_use,
+        reason = "often only the status matters"
+    )]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text);
         self
@@ -117,6 +120,10 @@ impl Caller {
         Answer::try_read(request).await
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "bodies are written where they are passed"
+    )]
     fn keyed(&self, key: &str, call: &str, body: Value) -> RequestBuilder {
         let (method, path) = call.split_once(' ').expect("a method and a path");
         let method = method.parse().expect("a method");

@@ -111,7 +111,7 @@ async fn advance(
     let by = request.advance.as_delta();
     let mover = Arc::clone(&control);
     // A task of its own: a caller who hangs up must not leave messages half-handled.
-    let moved = tokio::spawn(async move { mover.worker.alone(mover.advance(by)).await });
+    let moved = tokio::spawn(async move { Box::pin(mover.worker.alone(mover.advance(by))).await });
     moved
         .await
         .map_err(|error| Problem::unavailable(&error))??;

@@ -120,10 +120,6 @@ impl Limits {
         faults
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes a reference"
-    )]
     /// Whether there is no limit at all.
     pub fn is_none(&self) -> bool {
         *self == Self::default()

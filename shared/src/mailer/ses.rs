@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::config::timeout::TimeoutConfig;
-use aws_sdk_sesv2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::types::{
     Body, Content, Destination, EmailContent, Message, MessageHeader, MessageTag,
@@ -14,7 +14,7 @@ use aws_sdk_sesv2::types::{
 
 use super::render::RenderedMail;
 use super::sender;
-use crate::aws::Aws;
+use crate::aws::{Aws, describe};
 use crate::domain::identity::Email;
 use crate::domain::outbox::MailId;
 use crate::env::{Env, StartError};
@@ -216,9 +216,7 @@ fn judge(error: &SdkError<SendEmailError>) -> SendError {
         }
         SdkError::TimeoutError(_) => SendError::Unknown("SES did not answer in time".to_owned()),
         SdkError::DispatchFailure(lost) => {
-            let cause = lost
-                .as_connector_error()
-                .map(|error| DisplayErrorContext(error).to_string());
+            let cause = lost.as_connector_error().map(|error| describe(error));
             SendError::Unknown(cause.unwrap_or_else(|| "the connection was lost".to_owned()))
         }
         // The answer is left out: it may quote the address.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cache::Ages;
-use super::transaction::{Action, Expression, TransactError};
+use super::transaction::{Action, Expression};
 use super::{Store, StoreError, keys, write};
 use crate::domain::follow_up::random_symbols;
 use crate::domain::identity::hex;
@@ -106,10 +106,8 @@ impl Store {
     /// [`StoreError`] if the table does not answer.
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         let item = write(&keys::api_key(&key.digest), key)?;
-        match self.transact(vec![Action::PutNew(item)]).await {
-            Ok(()) | Err(TransactError::Cancelled(_)) => Ok(()),
-            Err(TransactError::Store(error)) => Err(error),
-        }
+        // Refused: it is stored already.
+        self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 
     /// All keys.
@@ -126,13 +124,9 @@ impl Store {
     /// [`StoreError`] if the table does not answer. `Ok(false)` means there was no such key.
     pub async fn revoke_api_key(&self, digest: &str) -> Result<bool, StoreError> {
         let exists = Expression::new("attribute_exists(pk)");
-        match self
-            .transact(vec![Action::Delete(keys::api_key(digest), exists)])
-            .await
-        {
-            Ok(()) => Ok(true),
-            Err(TransactError::Cancelled(_)) => Ok(false),
-            Err(TransactError::Store(error)) => Err(error),
-        }
+        let deleted = self
+            .decide(&[Action::Delete(keys::api_key(digest), exists)])
+            .await?;
+        Ok(deleted.is_ok())
     }
 }

@@ -157,7 +157,7 @@ impl Store {
                     refused.push((step.code, Obstacle::Code(item.map(read).transpose()?)));
                 }
                 (Kind::Customer, Outcome::Refused(_)) => {
-                    refused.push((step.code, Obstacle::Customer))
+                    refused.push((step.code, Obstacle::Customer));
                 }
                 (Kind::Shard, Outcome::Refused(_)) => dry.push(step.code),
                 (_, Outcome::Held | Outcome::Undecided) => {}
