@@ -8,7 +8,9 @@
     reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
+mod bootstraps;
 mod crash;
+mod events;
 mod faults;
 mod follow_ups;
 mod limits;
