@@ -28,6 +28,15 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Says in the function's log why it cannot start. The runtime shows an error that ends `main` only in its `Debug` form.
+    #[must_use]
+    pub fn logged(self) -> Self {
+        tracing::error!(error = %self, "the function cannot start");
+        self
+    }
+}
+
 /// Where settings come from. It remembers what was asked for, so that a test can hold the template against the code.
 #[derive(Debug, Default)]
 pub struct Env {

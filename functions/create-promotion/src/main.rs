@@ -1,11 +1,17 @@
 //! The Lambda `create-promotion`.
 
 use lambda_http::{Error, run, tracing};
-use shared::{clock::Clock, env::Env, http::edge};
+use shared::{
+    clock::Clock,
+    env::{Env, StartError},
+    http::edge,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let state = create_promotion::State::load(&Env::process(), Clock::default()).await?;
+    let state = create_promotion::State::load(&Env::process(), Clock::default())
+        .await
+        .map_err(StartError::logged)?;
     run(edge::finish(create_promotion::router(state))).await
 }

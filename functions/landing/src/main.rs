@@ -3,12 +3,14 @@
 use lambda_http::tracing::init_default_subscriber;
 use landing::{State, router};
 use shared::clock::Clock;
-use shared::env::Env;
+use shared::env::{Env, StartError};
 use shared::http::edge;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     init_default_subscriber();
-    let state = State::load(&Env::process(), Clock::default()).await?;
+    let state = State::load(&Env::process(), Clock::default())
+        .await
+        .map_err(StartError::logged)?;
     lambda_http::run(edge::finish(router(state))).await
 }

@@ -1,11 +1,17 @@
 //! The Lambda `redeem-code`.
 
 use lambda_http::{Error, run, tracing};
-use shared::{clock::Clock, env::Env, http::edge};
+use shared::{
+    clock::Clock,
+    env::{Env, StartError},
+    http::edge,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let state = redeem_code::State::load(&Env::process(), Clock::default()).await?;
+    let state = redeem_code::State::load(&Env::process(), Clock::default())
+        .await
+        .map_err(StartError::logged)?;
     run(edge::finish(redeem_code::router(state))).await
 }
