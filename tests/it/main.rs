@@ -1,7 +1,6 @@
 //! Okaeri from outside: over HTTP against the local stack, and its functions under faults.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,
     clippy::indexing_slicing,
