@@ -24,7 +24,6 @@ pub mod schema;
 mod transaction;
 
 use std::fmt;
-use std::sync::Mutex;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -50,7 +49,6 @@ use crate::domain::code::{FoldedWord, PromotionId};
 use crate::env::{Env, StartError};
 use cache::Cache;
 use keys::Key;
-use redemptions::GatheredInto;
 
 /// An item as DynamoDB hands it over.
 type Item = std::collections::HashMap<String, AttributeValue>;
@@ -80,7 +78,6 @@ pub struct Store {
     api_keys: Cache<String, ApiKey>,
     promotions: Cache<PromotionId, Known>,
     group_codes: Cache<FoldedWord, GroupCode>,
-    gathered: Mutex<GatheredInto>,
 }
 
 impl Store {
@@ -96,7 +93,6 @@ impl Store {
             api_keys: Cache::new(),
             promotions: Cache::new(),
             group_codes: Cache::new(),
-            gathered: Mutex::default(),
         })
     }
 

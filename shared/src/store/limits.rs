@@ -1,13 +1,14 @@
 //! Budgets and uses over shard items, and uses per customer.
 //!
-//! A shard holds what is left of its share. A redemption draws from one of them; when that one cannot, what is left is
-//! gathered into one shard, sum unchanged, and the draw is tried again. Only a snapshot of all shards can say that too
+//! A shard holds what is left of its share. A redemption draws from one of them; when that one cannot, enough is gathered
+//! into one shard, sum unchanged, and the draw is tried again. Only a snapshot of all shards can say that too
 //! little is left. A shard also counts what was given away, which gathering does not move.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Get, TransactGetItem};
 use rand::RngExt;
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::codes::CodeItem;
@@ -50,6 +51,15 @@ impl Shard {
             uses_left: sum(self.uses_left, other.uses_left),
             spent_amount: self.spent_amount.saturating_add(other.spent_amount),
             spent_uses: self.spent_uses.saturating_add(other.spent_uses),
+        }
+    }
+
+    /// The same shard with nothing left.
+    fn emptied(self) -> Self {
+        Self {
+            budget_left: self.budget_left.map(|_| 0),
+            uses_left: self.uses_left.map(|_| 0),
+            ..self
         }
     }
 
@@ -177,8 +187,8 @@ pub(super) fn uncount_customer(promotion: &PromotionId, person: &PersonHash) -> 
 
 /// What became of a draw that its shard could not serve.
 pub(super) enum Gathered {
-    /// This shard holds everything that is left, and it is enough; or try again, if none is named.
-    TryAgain(Option<u8>),
+    /// Together the shards hold enough, and this one does, unless someone drew from it meanwhile.
+    TryAgain(u8),
     /// All shards together hold too little.
     Exhausted(Shortage),
 }
@@ -259,7 +269,8 @@ impl Store {
         Ok(observed)
     }
 
-    /// Brings what all shards hold into one, if together they hold enough for `draw`.
+    /// Moves what a few shards hold into one of them, so that it can serve `draw`, if all together hold enough. The few are picked
+    /// at random, so that calls which gather at the same moment seldom meet.
     pub(super) async fn gather(&self, draw: &LimitDraw<'_>) -> Result<Gathered, StoreError> {
         let shards = self
             .snapshot(draw.promotion, draw.limits.shard_count())
@@ -270,34 +281,28 @@ impl Store {
         if let Some(shortage) = total.shortage(draw.amount) {
             return Ok(Gathered::Exhausted(shortage));
         }
-        let fullest = (0..)
-            .zip(&shards)
-            .max_by_key(|(_, shard)| (shard.budget_left, shard.uses_left));
-        let Some((target, seen)) = fullest else {
-            return Ok(Gathered::TryAgain(None));
-        };
-        if seen.shortage(draw.amount).is_none() {
-            return Ok(Gathered::TryAgain(Some(target)));
-        }
-        let mut actions = Vec::new();
-        for (index, shard) in (0..).zip(&shards) {
-            let left = if index == target {
-                total
-            } else {
-                Shard {
-                    budget_left: total.budget_left.map(|_| 0),
-                    uses_left: total.uses_left.map(|_| 0),
-                    ..Shard::default()
-                }
-            };
-            if (left.budget_left, left.uses_left) != (shard.budget_left, shard.uses_left) {
-                actions.push(move_left(keys::shard(draw.promotion, index), *shard, left));
+        let mut shuffled: Vec<(u8, Shard)> = (0..).zip(shards).collect();
+        shuffled.shuffle(&mut rand::rng());
+        let (mut sum, mut picked) = (Shard::default(), Vec::new());
+        for (index, shard) in shuffled {
+            sum = sum.add(shard);
+            picked.push((index, shard));
+            if sum.shortage(draw.amount).is_none() {
+                break;
             }
         }
-        match self.transact(actions).await {
-            Ok(()) => Ok(Gathered::TryAgain(Some(target))),
-            // Someone else drew or gathered meanwhile.
-            Err(TransactError::Cancelled(_)) => Ok(Gathered::TryAgain(None)),
+        // There is a shard wherever there is something to draw on.
+        let target = picked.first().map_or(0, |(index, _)| *index);
+        if picked.len() == 1 {
+            return Ok(Gathered::TryAgain(target));
+        }
+        let moves = picked.into_iter().map(|(index, seen)| {
+            let left = if index == target { sum } else { seen.emptied() };
+            move_left(keys::shard(draw.promotion, index), seen, left)
+        });
+        match self.transact(moves.collect()).await {
+            // Not applied: someone drew or gathered meanwhile, and the next try finds out.
+            Ok(()) | Err(TransactError::Cancelled(_)) => Ok(Gathered::TryAgain(target)),
             Err(TransactError::Store(error)) => Err(error),
         }
     }

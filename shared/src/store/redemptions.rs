@@ -4,7 +4,6 @@
 //! written in another.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 
 use chrono::{DateTime, Utc};
 
@@ -36,6 +35,9 @@ pub enum Redeem {
     /// Nothing was written: these codes of the record (by index) could not be used.
     Refused(Vec<(usize, Obstacle)>),
 }
+
+/// The shard each promotion is to draw from next, where one was gathered into.
+type GatheredInto = HashMap<PromotionId, u8>;
 
 /// What stood in a code's way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,29 +72,33 @@ impl Store {
     /// [`StoreError`] if nothing was decided before the deadline. The same call again then finds what became of it.
     pub async fn redeem(&self, record: &Redemption) -> Result<Redeem, StoreError> {
         let put = Action::PutNew(write(&keys::redemption(&record.order_id), record)?);
+        let mut gathered = GatheredInto::new();
         let mut attempts = retry::Attempts::new();
         loop {
-            let steps = self.steps(record);
+            let steps = Self::steps(record, &gathered);
             let actions =
                 std::iter::once(put.clone()).chain(steps.iter().map(|step| step.action.clone()));
-            match self.transact(actions.collect()).await {
-                Ok(()) => return Ok(Redeem::Done),
+            let end = match self.transact(actions.collect()).await {
+                Ok(()) => Ok(Some(Redeem::Done)),
                 Err(TransactError::Cancelled(outcomes)) => {
-                    if let Some(end) = self.judge(record, &steps, outcomes).await? {
-                        return Ok(end);
-                    }
+                    self.judge(record, &steps, outcomes, &mut gathered).await
                 }
+                Err(TransactError::Store(error)) => Err(error),
+            };
+            match end {
+                Ok(Some(end)) => return Ok(end),
+                Ok(None) => {}
                 // Applied or not: the next attempt finds out.
-                Err(TransactError::Store(StoreError::Unavailable(cause))) => {
+                Err(StoreError::Unavailable(cause)) => {
                     tracing::warn!(%cause, order.id = %record.order_id, "redemption undecided, trying again");
                 }
-                Err(TransactError::Store(error)) => return Err(error),
+                Err(error @ StoreError::Corrupt(_)) => return Err(error),
             }
             attempts.pause().await?;
         }
     }
 
-    fn steps(&self, record: &Redemption) -> Vec<Step> {
+    fn steps(record: &Redemption, gathered: &GatheredInto) -> Vec<Step> {
         let Some(redeemed) = &record.redeemed else {
             return Vec::new();
         };
@@ -125,7 +131,9 @@ impl Store {
                 }));
             }
             if code.limits.shard_count() > 0 {
-                let action = limit_draw(code, amount).take(self.shard_to_draw_from(code));
+                let shard = gathered.get(&code.promotion_id).copied();
+                let shard = shard.unwrap_or_else(|| limits::any_shard(code.limits));
+                let action = limit_draw(code, amount).take(shard);
                 steps.push(step(Kind::Shard, action));
             }
         }
@@ -138,6 +146,7 @@ impl Store {
         record: &Redemption,
         steps: &[Step],
         outcomes: Vec<Outcome>,
+        gathered: &mut GatheredInto,
     ) -> Result<Option<Redeem>, StoreError> {
         if outcomes.contains(&Outcome::Undecided) {
             return Ok(None);
@@ -170,7 +179,7 @@ impl Store {
             return Ok(recorded.map(|recorded| Redeem::Recorded(Box::new(recorded))));
         }
         if refused.is_empty() {
-            refused = self.gather_for(record, &dry).await?;
+            refused = self.gather_for(record, &dry, gathered).await?;
         }
         Ok((!refused.is_empty()).then_some(Redeem::Refused(refused)))
     }
@@ -180,6 +189,7 @@ impl Store {
         &self,
         record: &Redemption,
         dry: &[usize],
+        gathered: &mut GatheredInto,
     ) -> Result<Vec<(usize, Obstacle)>, StoreError> {
         let mut refused = Vec::new();
         let codes = record
@@ -193,29 +203,12 @@ impl Store {
                 .await?
             {
                 Gathered::Exhausted(shortage) => refused.push((index, Obstacle::Limit(shortage))),
-                Gathered::TryAgain(target) => self.remember_shard(&code.promotion_id, target),
+                Gathered::TryAgain(shard) => {
+                    gathered.insert(code.promotion_id.clone(), shard);
+                }
             }
         }
         Ok(refused)
-    }
-
-    /// The shard that was last gathered into, else any.
-    fn shard_to_draw_from(&self, code: &RedeemedCode) -> u8 {
-        let gathered = self
-            .gathered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&code.promotion_id)
-            .copied();
-        gathered.unwrap_or_else(|| limits::any_shard(code.limits))
-    }
-
-    fn remember_shard(&self, promotion: &PromotionId, target: Option<u8>) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        match target {
-            Some(index) => gathered.insert(promotion.clone(), index),
-            None => gathered.remove(promotion),
-        };
     }
 
     /// The record under an order id, strongly consistent, or `None`.
@@ -386,6 +379,3 @@ fn free_code(promotion: &PromotionId, serial: Serial, order: &OrderId) -> Action
         condition: ours,
     }
 }
-
-/// The shard each promotion's leftovers were last gathered into.
-pub(super) type GatheredInto = HashMap<PromotionId, u8>;
