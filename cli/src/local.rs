@@ -7,6 +7,7 @@ mod aws;
 mod control;
 mod data;
 mod engine;
+mod feedback;
 mod functions;
 mod gateway;
 mod guard;
@@ -36,9 +37,10 @@ use control::Control;
 use data::Data;
 pub use data::Found;
 use engine::Engine;
+use feedback::Publisher;
 use inbox::{Inbox, Limits};
 use queue::Queue;
-use worker::Worker;
+use worker::{EventSource, Worker};
 
 /// The port of the local stack unless another is asked for. Source: design.md §9.
 pub const DEFAULT_PORT: u16 = 8787;
@@ -75,6 +77,8 @@ pub struct Options {
     pub ses_rate: u32,
     /// Mails in 24 hours the SES stand-in takes.
     pub ses_quota: u64,
+    /// Whether the SES stand-in reports what becomes of the mails it took.
+    pub ses_events: bool,
     /// Environment variables that replace the stack's own for all functions; an empty value unsets one.
     pub settings: BTreeMap<String, String>,
 }
@@ -86,6 +90,7 @@ impl Default for Options {
             place: Place::Memory,
             ses_rate: DEFAULT_SES_RATE,
             ses_quota: DEFAULT_SES_QUOTA,
+            ses_events: true,
             settings: BTreeMap::new(),
         }
     }
@@ -266,30 +271,30 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let data = Arc::new(Data::open(&options.place)?);
     let clock = Clock::default();
     clock.advance(data.clock_offset()?);
-    let public = bind(options.port).await.map_err(|cause| LocalError::Port {
-        port: options.port,
-        cause,
-    })?;
+    let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
     let engine = Engine::start(data.table().as_deref(), &clock)?;
     let private = bind(0).await?;
     let aws_url = url_of(&private)?;
 
     let settings = settings::compose(&url, engine.url(), &aws_url, options.settings);
-    let queue = Arc::new(Queue::open(&data.path().join("queue"), clock.clone())?);
+    let orders = open_queue(&data, "queue", settings::ORDERS_QUEUE, &clock)?;
+    let feedback = open_queue(&data, "feedback", settings::FEEDBACK_QUEUE, &clock)?;
     let limits = Limits {
         a_second: options.ses_rate,
         a_day: options.ses_quota,
     };
-    let inbox = Arc::new(Inbox::open(
-        &data.path().join("inbox.jsonl"),
-        limits,
-        clock.clone(),
-    )?);
+    let inbox = data.path().join("inbox.jsonl");
+    let inbox = Arc::new(Inbox::open(&inbox, limits, clock.clone())?);
+    let events = options
+        .ses_events
+        .then(|| open_publisher(&data, &inbox, &feedback))
+        .transpose()?;
     let (mut front, mut back) = (Stage::new(), Stage::new());
     let stand_ins = aws::router(
-        Arc::clone(&queue),
+        Arc::clone(&orders),
         Arc::clone(&inbox),
+        events,
         data.secrets()?,
         &aws_url,
     );
@@ -297,7 +302,11 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
 
     prepare_table(&engine, settings.clone(), &clock).await?;
     let functions = functions::load(&settings, &clock).await?;
-    let worker = Arc::new(Worker::new(queue, functions.orders, functions.mail));
+    let worker = Arc::new(Worker::new(
+        EventSource::new(orders, functions.orders),
+        EventSource::new(feedback, functions.feedback),
+        functions.mail,
+    ));
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
     let routes = Router::new()
@@ -318,6 +327,24 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         engine,
         data,
     })
+}
+
+fn open_queue(
+    data: &Data,
+    folder: &str,
+    name: &'static str,
+    clock: &Clock,
+) -> Result<Arc<Queue>, LocalError> {
+    Queue::open(&data.path().join(folder), name, clock.clone()).map(Arc::new)
+}
+
+fn open_publisher(
+    data: &Data,
+    inbox: &Arc<Inbox>,
+    feedback: &Arc<Queue>,
+) -> Result<Arc<Publisher>, LocalError> {
+    let path = data.path().join("published.json");
+    Publisher::open(&path, Arc::clone(inbox), Arc::clone(feedback)).map(Arc::new)
 }
 
 /// Whether a stack runs on this directory, and if so where.
@@ -408,6 +435,12 @@ fn connect(settings: BTreeMap<String, String>) -> Result<Store, StartError> {
 
 fn local_routes(inbox: Arc<Inbox>, url: &str, control: Arc<Control>) -> Router {
     edge::finish(pages::router(inbox, url).merge(control::router(control)))
+}
+
+async fn bind_public(port: u16) -> Result<TcpListener, LocalError> {
+    bind(port)
+        .await
+        .map_err(|cause| LocalError::Port { port, cause })
 }
 
 async fn bind(port: u16) -> std::io::Result<TcpListener> {

@@ -110,6 +110,11 @@ async fn load(
         .unwrap();
     seen("order-completed", &one);
     let one = env();
+    mail_feedback::State::load(&one, clock.clone())
+        .await
+        .unwrap();
+    seen("mail-feedback", &one);
+    let one = env();
     send_mail::State::load(&one, clock).await.unwrap();
     seen("send-mail", &one);
     (routers, asked)

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::feedback::Publisher;
 use super::inbox::{Inbox, Refusal, SendEmail};
 use super::queue::Queue;
 use super::settings;
@@ -27,22 +28,25 @@ const MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
 struct Services {
     queue: Arc<Queue>,
     inbox: Arc<Inbox>,
+    events: Option<Arc<Publisher>>,
     secrets: Arc<BTreeMap<String, String>>,
     orders_queue_url: String,
 }
 
-/// The stand-ins of all three services.
+/// The stand-ins of all three services; without `events`, SES reports nothing about the mails it took.
 pub(super) fn router(
     queue: Arc<Queue>,
     inbox: Arc<Inbox>,
+    events: Option<Arc<Publisher>>,
     secrets: BTreeMap<String, String>,
     url: &str,
 ) -> Router {
     let services = Services {
         queue,
         inbox,
+        events,
         secrets: Arc::new(secrets),
-        orders_queue_url: format!("{url}{}", settings::ORDERS_QUEUE),
+        orders_queue_url: settings::orders_queue_url(url),
     };
     Router::new()
         .route("/", post(by_target))
@@ -204,10 +208,15 @@ async fn send_email(State(services): State<Services>, body: Bytes) -> Result<Res
     let request: SendEmail = read(&body).map_err(|error: AwsError| {
         AwsError::new(error.status, "BadRequestException", error.message)
     })?;
-    match services.inbox.accept(request) {
-        Ok(id) => Ok(amz_json(&json!({"MessageId": id}))),
-        Err(refusal) => Err(AwsError::from(&refusal)),
+    let id = services
+        .inbox
+        .accept(request)
+        .map_err(|refusal| AwsError::from(&refusal))?;
+    // The mail is accepted, whatever becomes of its events now.
+    if let Some(Err(error)) = services.events.as_ref().map(|events| events.publish()) {
+        tracing::error!(%error, "the events of a mail wait until the next mail or start");
     }
+    Ok(amz_json(&json!({"MessageId": id})))
 }
 
 impl From<&Refusal> for AwsError {

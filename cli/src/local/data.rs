@@ -201,7 +201,8 @@ fn read_address(path: &Path) -> Result<Option<Address>, LocalError> {
     read_json(&address_path(path))
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LocalError> {
+/// What a file holds, or `None` if there is none.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, LocalError> {
     match fs::read(path) {
         Ok(bytes) => {
             // The parser's message is left out: it may quote a secret.

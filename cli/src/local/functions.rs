@@ -18,20 +18,29 @@ const SEND_BUDGET: Duration = Duration::from_mins(2);
 pub(super) struct Functions {
     /// The HTTP functions behind one gateway.
     pub(super) router: Router,
-    pub(super) orders: Orders,
+    /// Called by the orders queue.
+    pub(super) orders: Consumer,
+    /// Called by the queue of SES events.
+    pub(super) feedback: Consumer,
     pub(super) mail: Mail,
 }
 
-/// `order-completed`, called by the orders queue.
+/// A function that a queue calls.
 #[derive(Clone)]
-pub(super) struct Orders(order_completed::State);
+pub(super) enum Consumer {
+    OrderCompleted(order_completed::State),
+    MailFeedback(mail_feedback::State),
+}
 
-impl Orders {
+impl Consumer {
     pub(super) async fn handle(
         self,
         event: SqsEvent,
     ) -> Result<SqsBatchResponse, lambda_runtime::Error> {
-        order_completed::handle(&self.0, event).await
+        match self {
+            Self::OrderCompleted(state) => order_completed::handle(&state, event).await,
+            Self::MailFeedback(state) => mail_feedback::handle(&state, event).await,
+        }
     }
 }
 
@@ -71,6 +80,9 @@ pub(super) async fn load(
     let orders = order_completed::State::load(&env(), clock.clone())
         .await
         .map_err(named("order-completed"))?;
+    let feedback = mail_feedback::State::load(&env(), clock.clone())
+        .await
+        .map_err(named("mail-feedback"))?;
     let mail = send_mail::State::load(&env(), clock.clone())
         .await
         .map_err(named("send-mail"))?;
@@ -80,7 +92,8 @@ pub(super) async fn load(
         .merge(landing::router(landing));
     Ok(Functions {
         router: edge::finish(router),
-        orders: Orders(orders),
+        orders: Consumer::OrderCompleted(orders),
+        feedback: Consumer::MailFeedback(feedback),
         mail: Mail(mail),
     })
 }

@@ -20,6 +20,9 @@ const MAX_HEADER_VALUE: usize = 870;
 /// Longest name and value of a tag, in characters. Source: `MessageTag` in the SES v2 API reference.
 const MAX_TAG: usize = 256;
 
+/// The tag SES adds to every mail sent with a configuration set. Source: "auto-tags" in the SES developer guide.
+pub(super) const CONFIGURATION_SET_TAG: &str = "ses:configuration-set";
+
 /// What the account may send.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -46,6 +49,15 @@ pub(super) struct Mail {
     pub(super) sent_at: DateTime<Utc>,
 }
 
+/// A mail as it is kept: with its tags, which SES reports and nobody reads in the inbox.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Accepted {
+    #[serde(flatten)]
+    pub(super) mail: Mail,
+    #[serde(default)]
+    pub(super) tags: BTreeMap<String, String>,
+}
+
 /// The body of `SendEmail`, as far as it is understood here.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -57,6 +69,7 @@ pub(super) struct SendEmail {
     content: Content,
     #[serde(default)]
     email_tags: Vec<Pair>,
+    pub(super) configuration_set_name: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -155,17 +168,14 @@ impl Inbox {
 
     /// Accepts a mail and answers its id: once this returns, the mail is on disk.
     pub(super) fn accept(&self, request: SendEmail) -> Result<String, Refusal> {
-        let mail = read(request)?;
+        let mut accepted = read(request)?;
         let mut log = self.log();
         let now = self.clock.now();
         log.check(self.limits, now)?;
         let id = format!("{:012}-{}", log.count.saturating_add(1), random_symbols(12));
-        let mail = Mail {
-            id: id.clone(),
-            sent_at: now,
-            ..mail
-        };
-        log.append(&mail)?;
+        accepted.mail.id.clone_from(&id);
+        accepted.mail.sent_at = now;
+        log.append(&accepted)?;
         Ok(id)
     }
 
@@ -178,16 +188,21 @@ impl Inbox {
 
     /// All mails as a JSON array, oldest first.
     pub(super) fn json(&self) -> std::io::Result<String> {
-        let text = self.log().text()?;
-        let lines: Vec<&str> = text.lines().collect();
-        Ok(format!("[{}]", lines.join(",")))
+        Ok(serde_json::to_string(&self.mails()?)?)
     }
 
     /// All mails, oldest first.
     pub(super) fn mails(&self) -> std::io::Result<Vec<Mail>> {
-        let text = self.log().text()?;
-        let mails: Result<Vec<Mail>, _> = text.lines().map(serde_json::from_str).collect();
-        Ok(mails?)
+        let (accepted, _) = self.accepted_since(0)?;
+        Ok(accepted.into_iter().map(|accepted| accepted.mail).collect())
+    }
+
+    /// The mails kept beyond the first `bytes`, oldest first, and how many bytes are kept in all. More bytes than are kept mean
+    /// another inbox, since deleted, and count as none.
+    pub(super) fn accepted_since(&self, bytes: u64) -> std::io::Result<(Vec<Accepted>, u64)> {
+        let (text, whole) = self.log().text_since(bytes)?;
+        let accepted: Result<Vec<_>, _> = text.lines().map(serde_json::from_str).collect();
+        Ok((accepted?, whole))
     }
 
     /// The mail SES gave this id.
@@ -265,8 +280,8 @@ impl Log {
         }
     }
 
-    fn append(&mut self, mail: &Mail) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(mail)?;
+    fn append(&mut self, accepted: &Accepted) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(accepted)?;
         line.push(b'\n');
         if let Err(error) = self.file.write_all(&line) {
             self.file.set_len(self.whole)?;
@@ -274,7 +289,7 @@ impl Log {
         }
         let length = u64::try_from(line.len()).map_err(std::io::Error::other)?;
         self.whole = self.whole.saturating_add(length);
-        self.note(mail.sent_at);
+        self.note(accepted.mail.sent_at);
         Ok(())
     }
 
@@ -283,17 +298,19 @@ impl Log {
         self.recent.push_back(sent_at);
     }
 
-    fn text(&mut self) -> std::io::Result<String> {
+    fn text_since(&self, bytes: u64) -> std::io::Result<(String, u64)> {
+        let start = if bytes > self.whole { 0 } else { bytes };
         let mut text = String::new();
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.take(self.whole).read_to_string(&mut text)?;
-        Ok(text)
+        file.seek(SeekFrom::Start(start))?;
+        file.take(self.whole.saturating_sub(start))
+            .read_to_string(&mut text)?;
+        Ok((text, self.whole))
     }
 }
 
 /// Reads a request as the mail it asks for, without id and time, or refuses it as SES would.
-fn read(request: SendEmail) -> Result<Mail, Refusal> {
+fn read(request: SendEmail) -> Result<Accepted, Refusal> {
     let refuse = |why: &str| Err(Refusal::BadRequest(why.to_owned()));
     let Destination { to, cc, bcc } = request.destination;
     let (Some(from), Some(simple)) = (request.from_email_address, request.content.simple) else {
@@ -325,13 +342,17 @@ fn read(request: SendEmail) -> Result<Mail, Refusal> {
             return refuse("A header may appear only once.");
         }
     }
-    let outbox_id = request
+    let mut tags: BTreeMap<String, String> = request
         .email_tags
         .into_iter()
-        .find(|tag| tag.name == "mail_id");
-    Ok(Mail {
+        .map(|tag| (tag.name, tag.value))
+        .collect();
+    if let Some(name) = request.configuration_set_name {
+        tags.insert(CONFIGURATION_SET_TAG.to_owned(), name);
+    }
+    let mail = Mail {
         id: String::new(),
-        outbox_id: outbox_id.map(|tag| tag.value),
+        outbox_id: tags.get("mail_id").cloned(),
         from,
         to,
         subject: simple.subject.data,
@@ -339,7 +360,8 @@ fn read(request: SendEmail) -> Result<Mail, Refusal> {
         text: simple.body.text.data,
         headers,
         sent_at: DateTime::UNIX_EPOCH,
-    })
+    };
+    Ok(Accepted { mail, tags })
 }
 
 /// `addr` or `Name <addr>`, in printable ASCII: SES wants other names encoded.

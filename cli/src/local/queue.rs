@@ -1,4 +1,4 @@
-//! SQS's orders queue: one file per message, so that an accepted message outlives the process. Delivers at least once.
+//! An SQS queue: one file per message, so that an accepted message outlives the process. Delivers at least once.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -25,6 +25,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Queue {
+    name: &'static str,
     folder: PathBuf,
     dead: PathBuf,
     clock: Clock,
@@ -75,7 +76,11 @@ impl Delivery {
 
 impl Queue {
     /// Opens the queue in `folder` with every message that was accepted and not yet handled.
-    pub(super) fn open(folder: &Path, clock: Clock) -> Result<Self, LocalError> {
+    pub(super) fn open(
+        folder: &Path,
+        name: &'static str,
+        clock: Clock,
+    ) -> Result<Self, LocalError> {
         let dead = folder.join("dead");
         let opened = fs::create_dir_all(&dead).and_then(|()| message_ids(folder));
         let ids = opened.map_err(|error| LocalError::data(folder, error))?;
@@ -90,6 +95,7 @@ impl Queue {
         let now = Instant::now();
         let waiting = ids.into_iter().map(|id| Waiting::new(id, now)).collect();
         Ok(Self {
+            name,
             folder: folder.to_owned(),
             dead,
             clock,
@@ -99,6 +105,11 @@ impl Queue {
             }),
             arrived: Notify::new(),
         })
+    }
+
+    /// What AWS would call it.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Accepts a message: once this returns its id, it is on disk.
@@ -258,7 +269,7 @@ mod tests {
     use super::*;
 
     fn open(dir: &tempfile::TempDir) -> Queue {
-        Queue::open(&dir.path().join("queue"), Clock::default()).unwrap()
+        Queue::open(&dir.path().join("queue"), "test", Clock::default()).unwrap()
     }
 
     fn bodies(deliveries: &[Delivery]) -> Vec<&str> {

@@ -8,8 +8,15 @@ pub(super) const TABLE: &str = "okaeri-local";
 pub(super) const CODE_KEYS: &str = "okaeri-local/code-keys";
 pub(super) const IDENTITY_KEY: &str = "okaeri-local/identity-key";
 pub(super) const WEBHOOK_SECRETS: &str = "okaeri-local/webhook-secrets";
-/// Path of the orders queue at the SQS stand-in: a made-up account, then the queue's name.
-pub(super) const ORDERS_QUEUE: &str = "/000000000000/okaeri-local-orders";
+/// Name of the queue that orders wait in.
+pub(super) const ORDERS_QUEUE: &str = "okaeri-local-orders";
+/// Name of the queue that events of SES wait in.
+pub(super) const FEEDBACK_QUEUE: &str = "okaeri-local-mail-feedback";
+
+/// Where the orders queue is at the SQS stand-in: a made-up account, then the queue's name.
+pub(super) fn orders_queue_url(aws_url: &str) -> String {
+    format!("{aws_url}/000000000000/{ORDERS_QUEUE}")
+}
 
 /// The stack's settings, with `overrides` in place of its own.
 pub(super) fn compose(
@@ -36,6 +43,8 @@ pub(super) fn compose(
             "1-2-3 Example, Chiyoda-ku, Tokyo 100-0001, Japan",
         ),
         ("SENDER_CONTACT", "hello@shop.example"),
+        // SES reports only about mails sent with one.
+        ("CONFIGURATION_SET", "okaeri-local"),
         ("AWS_REGION", "ap-northeast-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
@@ -46,10 +55,7 @@ pub(super) fn compose(
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    settings.insert(
-        "ORDERS_QUEUE_URL".to_owned(),
-        format!("{aws_url}{ORDERS_QUEUE}"),
-    );
+    settings.insert("ORDERS_QUEUE_URL".to_owned(), orders_queue_url(aws_url));
     settings.extend(overrides);
     settings
 }

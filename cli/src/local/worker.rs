@@ -1,4 +1,4 @@
-//! What calls functions without a request: the event source of the orders queue and the schedule.
+//! What calls functions without a request: the event sources of the queues and the schedule.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use lambda_runtime::Error;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use super::functions::{Mail, Orders};
+use super::functions::{Consumer, Mail};
 use super::queue::{Delivery, Queue};
 
 /// Most messages in one event. Source: `BatchSize` in the template.
@@ -19,58 +19,23 @@ const SEND_EVERY: Duration = Duration::from_secs(1);
 /// How often a failed run of `send-mail` is tried again before the caller is told.
 const SEND_TRIES: u32 = 5;
 
-/// Runs `order-completed` and `send-mail`, each one call at a time.
-pub(super) struct Worker {
+/// A queue and the function it calls, one call at a time.
+pub(super) struct EventSource {
     queue: Arc<Queue>,
-    orders: Orders,
-    mail: Mail,
-    orders_turn: Mutex<()>,
-    mail_turn: Mutex<()>,
+    consumer: Consumer,
+    turn: Mutex<()>,
 }
 
-impl Worker {
-    pub(super) fn new(queue: Arc<Queue>, orders: Orders, mail: Mail) -> Self {
+impl EventSource {
+    pub(super) fn new(queue: Arc<Queue>, consumer: Consumer) -> Self {
         Self {
             queue,
-            orders,
-            mail,
-            orders_turn: Mutex::new(()),
-            mail_turn: Mutex::new(()),
+            consumer,
+            turn: Mutex::new(()),
         }
     }
 
-    /// Starts the event source and the schedule.
-    pub(super) fn spawn(self: &Arc<Self>, stop: &watch::Sender<bool>) -> [JoinHandle<()>; 2] {
-        let (events, schedule) = (Arc::clone(self), Arc::clone(self));
-        let (events_stopped, schedule_stopped) = (stop.subscribe(), stop.subscribe());
-        [
-            tokio::spawn(async move { events.watch_queue(events_stopped).await }),
-            tokio::spawn(async move { schedule.keep_schedule(schedule_stopped).await }),
-        ]
-    }
-
-    /// Runs `work` while neither event source nor schedule does.
-    pub(super) async fn alone<T>(&self, work: impl Future<Output = T>) -> T {
-        let _orders = self.orders_turn.lock().await;
-        let _mail = self.mail_turn.lock().await;
-        work.await
-    }
-
-    /// Handles everything queued and sends everything due, until there is nothing of either. Only for [`Worker::alone`].
-    pub(super) async fn settle(&self) -> Result<(), Error> {
-        loop {
-            while let Some(at) = self.queue.next_at() {
-                tokio::time::sleep_until(at).await;
-                self.handle_batch().await;
-            }
-            let sent = self.send_due().await?;
-            if sent == 0 && self.queue.next_at().is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn watch_queue(&self, mut stopped: watch::Receiver<bool>) {
+    async fn watch(&self, mut stopped: watch::Receiver<bool>) {
         while !*stopped.borrow() {
             let ready = async {
                 match self.queue.next_at() {
@@ -80,7 +45,7 @@ impl Worker {
             };
             tokio::select! {
                 () = ready => {
-                    let _turn = self.orders_turn.lock().await;
+                    let _turn = self.turn.lock().await;
                     self.handle_batch().await;
                 }
                 _ = stopped.changed() => return,
@@ -88,11 +53,77 @@ impl Worker {
         }
     }
 
+    /// Handles everything queued. Only for who has the turn.
+    async fn drain(&self) {
+        while let Some(at) = self.queue.next_at() {
+            tokio::time::sleep_until(at).await;
+            self.handle_batch().await;
+        }
+    }
+
+    async fn handle_batch(&self) {
+        let consumer = self.consumer.clone();
+        deliver(&self.queue, |event| consumer.handle(event)).await;
+    }
+}
+
+/// Runs what the queues and the schedule call.
+pub(super) struct Worker {
+    orders: EventSource,
+    feedback: EventSource,
+    mail: Mail,
+    mail_turn: Mutex<()>,
+}
+
+impl Worker {
+    pub(super) fn new(orders: EventSource, feedback: EventSource, mail: Mail) -> Self {
+        Self {
+            orders,
+            feedback,
+            mail,
+            mail_turn: Mutex::new(()),
+        }
+    }
+
+    /// Starts the event sources and the schedule.
+    pub(super) fn spawn(self: &Arc<Self>, stop: &watch::Sender<bool>) -> [JoinHandle<()>; 3] {
+        let [orders, feedback, schedule] = [(); 3].map(|()| (Arc::clone(self), stop.subscribe()));
+        [
+            tokio::spawn(async move { orders.0.orders.watch(orders.1).await }),
+            tokio::spawn(async move { feedback.0.feedback.watch(feedback.1).await }),
+            tokio::spawn(async move { schedule.0.keep_schedule(schedule.1).await }),
+        ]
+    }
+
+    /// Runs `work` while neither event sources nor schedule do.
+    pub(super) async fn alone<T>(&self, work: impl Future<Output = T>) -> T {
+        let _orders = self.orders.turn.lock().await;
+        let _feedback = self.feedback.turn.lock().await;
+        let _mail = self.mail_turn.lock().await;
+        work.await
+    }
+
+    /// Handles everything queued and sends everything due, until there is nothing of either. Only for [`Worker::alone`].
+    pub(super) async fn settle(&self) -> Result<(), Error> {
+        loop {
+            self.orders.drain().await;
+            self.feedback.drain().await;
+            let sent = self.send_due().await?;
+            let queued = [&self.orders, &self.feedback]
+                .iter()
+                .any(|source| source.queue.next_at().is_some());
+            if sent == 0 && !queued {
+                return Ok(());
+            }
+        }
+    }
+
     async fn keep_schedule(&self, mut stopped: watch::Receiver<bool>) {
         while !*stopped.borrow() {
+            self.hear_from_ses().await;
             {
                 let _turn = self.mail_turn.lock().await;
-                if let Err(error) = run(self.mail.clone().handle()).await {
+                if let Err(error) = run(Box::pin(self.mail.clone().handle())).await {
                     tracing::error!(%error, "send-mail failed; it runs again in a second");
                 }
             }
@@ -103,16 +134,18 @@ impl Worker {
         }
     }
 
-    async fn handle_batch(&self) {
-        let orders = self.orders.clone();
-        deliver(&self.queue, |event| orders.handle(event)).await;
+    /// Takes in what SES has reported. On AWS that is done long before anything is sent again, for want of a report, after an
+    /// hour; a stack that was down for that hour would do both at once.
+    async fn hear_from_ses(&self) {
+        let _turn = self.feedback.turn.lock().await;
+        self.feedback.drain().await;
     }
 
     async fn send_due(&self) -> Result<usize, Error> {
         let mut tries = 0_u32;
         loop {
             tries = tries.saturating_add(1);
-            match run(self.mail.clone().handle()).await {
+            match run(Box::pin(self.mail.clone().handle())).await {
                 Err(error) if tries < SEND_TRIES => {
                     tracing::warn!(%error, "send-mail failed; trying again");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -140,10 +173,13 @@ where
         return;
     }
     let mut event = SqsEvent::default();
-    event.records = deliveries.iter().map(record).collect();
-    let answer = run(handle(event)).await;
+    event.records = deliveries
+        .iter()
+        .map(|delivery| record(queue, delivery))
+        .collect();
+    let answer = run(Box::pin(handle(event))).await;
     if let Err(error) = &answer {
-        tracing::error!(%error, "order-completed failed; its messages come again");
+        tracing::error!(%error, queue = queue.name(), "a function failed; its messages come again");
     }
     for (delivery, failed) in judge(deliveries, answer.ok()) {
         if failed {
@@ -177,7 +213,7 @@ fn judge(deliveries: Vec<Delivery>, answer: Option<SqsBatchResponse>) -> Vec<(De
     judged.collect()
 }
 
-fn record(delivery: &Delivery) -> SqsMessage {
+fn record(queue: &Queue, delivery: &Delivery) -> SqsMessage {
     let mut message = SqsMessage::default();
     message.message_id = Some(delivery.id().to_owned());
     message.receipt_handle = Some(delivery.id().to_owned());
@@ -189,8 +225,10 @@ fn record(delivery: &Delivery) -> SqsMessage {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     message.event_source = Some("aws:sqs".to_owned());
-    message.event_source_arn =
-        Some("arn:aws:sqs:ap-northeast-1:000000000000:okaeri-local-orders".to_owned());
+    message.event_source_arn = Some(format!(
+        "arn:aws:sqs:ap-northeast-1:000000000000:{}",
+        queue.name()
+    ));
     message.aws_region = Some("ap-northeast-1".to_owned());
     message
 }
@@ -227,7 +265,7 @@ mod tests {
     }
 
     fn queue_of(dir: &tempfile::TempDir, bodies: &[&str]) -> Queue {
-        let queue = Queue::open(&dir.path().join("queue"), Clock::default()).unwrap();
+        let queue = Queue::open(&dir.path().join("queue"), "test", Clock::default()).unwrap();
         for body in bodies {
             queue.send((*body).to_owned()).unwrap();
         }

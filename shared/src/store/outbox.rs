@@ -114,6 +114,13 @@ const SUPPRESSION: usize = 2;
 const FOLLOW_UP: usize = 3;
 const CODE: usize = 4;
 
+/// The update by which a mail becomes `sent`.
+const MARK_SENT: &str = "SET #state = :state, mailed_at = :at, message_id = :message \
+                         REMOVE due_shard, due_ms, lease_until";
+/// The update by which a mail ends unsent.
+const MARK_ENDED: &str = "SET #state = :state, #reason = :reason \
+                          REMOVE due_shard, due_ms, lease_until";
+
 impl Store {
     /// At most `limit` mails that need attention at `now`, the longest waiting first. The index may lag behind the table, so
     /// each must be read before anything is decided.
@@ -214,6 +221,64 @@ impl Store {
                 _ => Ok(false),
             },
         }
+    }
+
+    /// Records what SES itself reports: at `mailed_at` it took this attempt at a mail. That settles an attempt whose answer was
+    /// lost or has not come yet; a mail that has ended, was put back, or is at a later attempt stays as it is. `false` if this
+    /// call did not settle it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is not confirmed.
+    pub async fn settle_mail(
+        &self,
+        id: &MailId,
+        attempt: u32,
+        message_id: &str,
+        mailed_at: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let condition = Expression::new("attempt = :attempt AND #state IN (:sending, :unsettled)")
+            .name("#state", "state")
+            .number(":attempt", attempt)
+            .value(":sending", value(MailState::Sending)?)
+            .value(":unsettled", value(MailState::Unsettled)?)
+            .value(":state", value(MailState::Sent)?)
+            .value(":at", value(mailed_at)?)
+            .string(":message", message_id);
+        let action = Action::Update {
+            key: keys::mail(id),
+            update: MARK_SENT,
+            condition,
+        };
+        Ok(self.decide(&[action]).await?.is_ok())
+    }
+
+    /// Records what SES itself reports: it took this attempt at a mail and then would not deliver it. That holds also against
+    /// the caller's own `sent`, which comes first. `false` if this call did not change the mail.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is not confirmed.
+    pub async fn reject_mail(
+        &self,
+        id: &MailId,
+        attempt: u32,
+        reason: &str,
+    ) -> Result<bool, StoreError> {
+        let condition =
+            Expression::new("attempt = :attempt AND #state IN (:sending, :unsettled, :sent)")
+                .name("#state", "state")
+                .name("#reason", "reason")
+                .number(":attempt", attempt)
+                .value(":sending", value(MailState::Sending)?)
+                .value(":unsettled", value(MailState::Unsettled)?)
+                .value(":sent", value(MailState::Sent)?)
+                .value(":state", value(MailState::Failed)?)
+                .string(":reason", reason);
+        let action = Action::Update {
+            key: keys::mail(id),
+            update: MARK_ENDED,
+            condition,
+        };
+        Ok(self.decide(&[action]).await?.is_ok())
     }
 
     /// Applies all actions or none, trying again while nothing is decided. The inner error has one outcome per action, of which
@@ -344,8 +409,7 @@ fn change_action(mail: &OutboxMail, change: &MailChange) -> Result<Action, Store
         .value(":state", value(change.state())?);
     let (update, condition) = match change {
         MailChange::Sent { at, message_id } => (
-            "SET #state = :state, mailed_at = :at, message_id = :message \
-             REMOVE due_shard, due_ms, lease_until",
+            MARK_SENT,
             condition
                 .value(":at", value(at)?)
                 .string(":message", message_id),
@@ -366,7 +430,7 @@ fn change_action(mail: &OutboxMail, change: &MailChange) -> Result<Action, Store
         MailChange::Failed { reason }
         | MailChange::Parked { reason }
         | MailChange::Withdrawn { reason } => (
-            "SET #state = :state, #reason = :reason REMOVE due_shard, due_ms, lease_until",
+            MARK_ENDED,
             condition
                 .name("#reason", "reason")
                 .string(":reason", reason),
