@@ -355,15 +355,65 @@ fn no_function_may_do_everything_anywhere() {
 #[test]
 fn poison_messages_end_in_a_dead_letter_queue_after_five_tries_and_batches_fail_in_part() {
     let template = template();
-    let queue = &template["Resources"]["OrdersQueue"]["Properties"];
-    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 5);
-    let (_, consumer) = &functions(&template)["order-completed"];
+    let consumers = functions(&template);
+    for (binary, event, queue) in [
+        ("order-completed", "Orders", "OrdersQueue"),
+        ("mail-feedback", "Feedback", "MailFeedbackQueue"),
+    ] {
+        let consumer = &consumers[binary].1;
+        let source = &consumer["Events"][event]["Properties"];
+        assert_eq!(text(&source["Queue"]), format!("{queue}.Arn"));
+        assert_eq!(
+            source["FunctionResponseTypes"][0],
+            "ReportBatchItemFailures"
+        );
+        let queue = &template["Resources"][queue]["Properties"];
+        assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 5, "{binary}");
+        let timeout = consumer["Timeout"].as_u64().unwrap();
+        assert!(
+            queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout,
+            "{binary}"
+        );
+    }
+}
+
+#[test]
+fn what_ses_reports_about_our_mails_and_nothing_else_reaches_mail_feedback() {
+    let template = template();
+    let properties = |name: &str| &template["Resources"][name]["Properties"];
+    let destination = properties("MailEvents");
     assert_eq!(
-        consumer["Events"]["Orders"]["Properties"]["FunctionResponseTypes"][0],
-        "ReportBatchItemFailures"
+        text(&destination["ConfigurationSetName"]),
+        "ConfigurationSet"
     );
-    let timeout = consumer["Timeout"].as_u64().unwrap();
-    assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
+    let kinds = destination["EventDestination"]["MatchingEventTypes"]
+        .as_sequence()
+        .unwrap();
+    let kinds: BTreeSet<&str> = kinds.iter().filter_map(Value::as_str).collect();
+    for kind in [
+        "SEND",
+        "DELIVERY",
+        "BOUNCE",
+        "COMPLAINT",
+        "REJECT",
+        "DELIVERY_DELAY",
+    ] {
+        assert!(kinds.contains(kind), "{kind}");
+    }
+    // Either would have SES rewrite the links.
+    assert!(!kinds.contains("OPEN") && !kinds.contains("CLICK"));
+
+    let rule = properties("MailEventsRule");
+    let tags = &rule["EventPattern"]["detail"]["mail"]["tags"];
+    assert_eq!(rule["EventPattern"]["source"][0], "aws.ses");
+    assert_eq!(text(&tags["ses:configuration-set"][0]), "ConfigurationSet");
+    assert_eq!(text(&rule["Targets"][0]["Arn"]), "MailFeedbackQueue.Arn");
+    let statement = &properties("MailFeedbackQueuePolicy")["PolicyDocument"]["Statement"][0];
+    assert_eq!(statement["Action"], "sqs:SendMessage");
+    let sources = &statement["Condition"]["ArnEquals"]["aws:SourceArn"];
+    assert_eq!(text(sources), "MailEventsRule.Arn");
+    let sender = &functions(&template)["send-mail"].1["Environment"]["Variables"];
+    assert_eq!(text(&sender["CONFIGURATION_SET"]), "ConfigurationSet");
 }
 
 /// The text of a plain or tagged (`!Ref`, `!Sub`) scalar.
