@@ -11,6 +11,7 @@ mod bootstraps;
 mod crash;
 mod events;
 mod faults;
+mod feedback;
 mod follow_ups;
 mod limits;
 mod main_job;

@@ -391,17 +391,17 @@ fn what_ses_reports_about_our_mails_and_nothing_else_reaches_mail_feedback() {
         .unwrap();
     let kinds: BTreeSet<&str> = kinds.iter().filter_map(Value::as_str).collect();
     for kind in [
-        "SEND",
-        "DELIVERY",
-        "BOUNCE",
-        "COMPLAINT",
-        "REJECT",
-        "DELIVERY_DELAY",
+        "send",
+        "delivery",
+        "bounce",
+        "complaint",
+        "reject",
+        "deliveryDelay",
     ] {
         assert!(kinds.contains(kind), "{kind}");
     }
     // Either would have SES rewrite the links.
-    assert!(!kinds.contains("OPEN") && !kinds.contains("CLICK"));
+    assert!(!kinds.contains("open") && !kinds.contains("click"));
 
     let rule = properties("MailEventsRule");
     let tags = &rule["EventPattern"]["detail"]["mail"]["tags"];

@@ -1,4 +1,4 @@
-//! An HTTP proxy between the AWS SDK and the embedded engine that misbehaves on demand, as networks and DynamoDB do.
+//! An HTTP proxy between the AWS SDK and the embedded engine, or SES, that misbehaves on demand, as networks and services do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,7 @@ pub enum Fault {
 type Plan = Box<dyn FnMut(&str) -> Fault + Send>;
 
 struct Shared {
-    upstream: String,
+    upstream: Mutex<String>,
     client: reqwest::Client,
     plan: Mutex<Plan>,
     operations: Mutex<Vec<String>>,
@@ -61,7 +61,7 @@ impl FaultProxy {
             .expect("a free loopback port");
         let url = format!("http://{}", listener.local_addr().expect("a bound address"));
         let shared = Arc::new(Shared {
-            upstream: upstream.to_owned(),
+            upstream: Mutex::new(upstream.to_owned()),
             client: reqwest::Client::new(),
             plan: Mutex::new(Box::new(|_| Fault::Pass)),
             operations: Mutex::default(),
@@ -71,7 +71,13 @@ impl FaultProxy {
         Self { url, shared, task }
     }
 
-    /// From now on `plan` decides, given each operation's name (`TransactWriteItems`, …).
+    /// Passes on to another server from now on, such as a stack that had to know this proxy first.
+    pub fn pass_on_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.shared.upstream());
+    }
+
+    /// From now on `plan` decides, given each operation's name (`TransactWriteItems`, …); for SES, the end of its path
+    /// (`outbound-emails`).
     pub fn plan(&self, plan: impl FnMut(&str) -> Fault + Send + 'static) {
         *self
             .shared
@@ -106,6 +112,12 @@ impl FaultProxy {
     /// How many requests were not simply passed.
     pub fn faults(&self) -> usize {
         self.shared.faults.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn upstream(&self) -> std::sync::MutexGuard<'_, String> {
+        self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,8 +163,12 @@ async fn handle(
         .headers()
         .get("x-amz-target")
         .and_then(|target| target.to_str().ok())
-        .unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        .unwrap_or(request.uri().path());
+    let operation = target
+        .rsplit(['.', '/'])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     shared
         .operations
         .lock()
@@ -203,9 +219,10 @@ async fn forward(
     let mut headers = parts.headers.clone();
     headers.remove(http::header::HOST);
     headers.remove(http::header::CONTENT_LENGTH);
+    let url = format!("{}{}", shared.upstream(), parts.uri.path());
     let sent = shared
         .client
-        .request(parts.method.clone(), &shared.upstream)
+        .request(parts.method.clone(), url)
         .headers(headers)
         .body(body)
         .send()

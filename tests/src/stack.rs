@@ -301,7 +301,8 @@ impl Stack {
         self.running.stop().await;
     }
 
-    async fn start_with(options: Options) -> Self {
+    /// Starts a stack as `options` say.
+    pub async fn start_with(options: Options) -> Self {
         let running = start(options).await.expect("the local stack starts");
         let caller = Caller::new(running.url());
         Self { running, caller }
