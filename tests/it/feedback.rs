@@ -1,20 +1,29 @@
 //! What SES reports about mails: lost answers are settled, dead addresses are mailed no more, and repeats change nothing.
 
+use std::sync::Arc;
+
 use aws_lambda_events::event::sqs::SqsEvent;
+use chrono::TimeDelta;
 use integration::faults::{Fault, FaultProxy};
 use integration::{Stack, completed};
-use okaeri::local::Options;
+use okaeri::local::{Options, Place};
 use serde_json::{Value, json};
 use shared::domain::outbox::{MailId, MailState, OutboxMail};
+use tokio::sync::Barrier;
 
 /// The name under which the fault proxy knows SES's `SendEmail`.
 const SEND_EMAIL: &str = "outbound-emails";
 
 /// Starts a stack whose mails pass through a proxy.
 async fn stack_behind_proxy(ses_events: bool) -> (Stack, FaultProxy) {
+    stack_on(Place::Memory, ses_events).await
+}
+
+async fn stack_on(place: Place, ses_events: bool) -> (Stack, FaultProxy) {
     let proxy = FaultProxy::start("").await;
     let stack = Stack::start_with(Options {
         port: 0,
+        place,
         ses_events,
         settings: [("AWS_ENDPOINT_URL_SESV2".to_owned(), proxy.url.clone())].into(),
         ..Options::default()
@@ -182,6 +191,64 @@ async fn an_event_settles_only_the_attempt_it_is_about_and_repeats_change_nothin
     assert_eq!(row(&stack, &inbox[0]).await, settled);
     stack.advance("PT3H").await;
     assert_eq!(stack.inbox().await.len(), 1);
+}
+
+#[tokio::test]
+async fn of_eight_events_at_once_exactly_one_settles_the_mail() {
+    let (stack, proxy) = stack_behind_proxy(false).await;
+    follow_up(&stack).await;
+    proxy.once(SEND_EMAIL, Fault::ApplyThenDropReply);
+    order(&stack, "1", "hanako@example.jp").await;
+    stack.advance("P3D").await;
+    let inbox = stack.inbox().await;
+    let mail = row(&stack, &inbox[0]).await;
+    let barrier = Arc::new(Barrier::new(8));
+    let store = Arc::new(stack.running().store().unwrap());
+    let racers = (0..8).map(|racer| {
+        let (barrier, store, id) = (Arc::clone(&barrier), Arc::clone(&store), mail.id.clone());
+        let now = stack.clock().now();
+        tokio::spawn(async move {
+            barrier.wait().await;
+            let name = racer.to_string();
+            let settled = store.settle_mail(&id, 1, &name, now).await.unwrap();
+            settled.then_some(name)
+        })
+    });
+    let mut winners = Vec::new();
+    for racer in racers.collect::<Vec<_>>() {
+        winners.extend(racer.await.unwrap());
+    }
+    assert_eq!(winners.len(), 1);
+    let settled = row(&stack, &inbox[0]).await;
+    assert_eq!(settled.message_id.as_ref(), winners.first());
+}
+
+#[tokio::test]
+async fn a_stack_that_was_down_for_hours_hears_from_ses_before_it_sends_anything_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = Place::Directory(directory.path().join("data"));
+    let (stack, proxy) = stack_on(place.clone(), false).await;
+    follow_up(&stack).await;
+    proxy.once(SEND_EMAIL, Fault::ApplyThenDropReply);
+    order(&stack, "1", "hanako@example.jp").await;
+    stack.advance("P3D").await;
+    let inbox = stack.inbox().await;
+    assert_eq!(row(&stack, &inbox[0]).await.state, MailState::Unsettled);
+    let hours_later = stack.clock().offset() + TimeDelta::hours(3);
+    stack.stop().await;
+    let clock = json!({"offset_ms": hours_later.num_milliseconds()}).to_string();
+    std::fs::write(directory.path().join("data/clock.json"), clock).unwrap();
+
+    let stack = Stack::start_with(Options {
+        port: 0,
+        place,
+        ..Options::default()
+    })
+    .await;
+    stack.advance("PT3H").await;
+    assert_eq!(stack.inbox().await.len(), 1);
+    let row = row(&stack, &inbox[0]).await;
+    assert_eq!((row.state, row.attempt), (MailState::Sent, 1));
 }
 
 #[tokio::test]
