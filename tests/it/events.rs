@@ -18,6 +18,7 @@ type Reader = fn(&str);
 const READERS: &[(&str, Reader)] = &[
     ("create-promotion", request),
     ("landing", request),
+    ("mail-feedback", read_as::<SqsEvent>),
     ("order-completed", read_as::<SqsEvent>),
     ("receive-order", request),
     ("redeem-code", request),
