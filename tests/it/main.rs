@@ -17,6 +17,7 @@ mod limits;
 mod main_job;
 mod minting;
 mod promotions;
+mod protocol;
 mod redemptions;
 mod secrecy;
 mod template;
