@@ -1,6 +1,7 @@
 //! `redeem-code`: what codes are worth (quotes), and using them for an order, exactly once.
 
 mod answer;
+mod explanation;
 mod quote;
 mod redeem;
 mod request;

@@ -6,6 +6,7 @@ use shared::domain::redemption::{CodeAnswer, Priced};
 use shared::http::{Body, Problem};
 
 use crate::State;
+use crate::explanation::{Explained, explain_all};
 use crate::request::QuoteBody;
 use crate::resolve::{Resolved, judge_items, observe, price_within_limits, resolve};
 
@@ -14,12 +15,16 @@ pub(crate) struct QuoteAnswer {
     #[serde(flatten)]
     priced: Priced,
     codes: Vec<CodeAnswer>,
+    /// Only if the caller asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<Vec<Explained>>,
 }
 
 pub(crate) async fn quote(
     Shared(state): Shared<State>,
     Body(body): Body<QuoteBody>,
 ) -> Result<Body<QuoteAnswer>, Problem> {
+    let explain = body.explain;
     let request = body.check()?;
     let now = state.clock.now();
     let mut resolved = resolve(&state, &request.codes, now).await?;
@@ -27,8 +32,10 @@ pub(crate) async fn quote(
     judge_items(&mut resolved, &observed, now);
     let allocation = price_within_limits(&request.cart, &mut resolved, &observed);
     let priced = Priced::new(&request.cart, &allocation);
+    let explanation = explain.then(|| explain_all(&resolved, &allocation, request.cart.currency));
     Ok(Body(QuoteAnswer {
         priced,
+        explanation,
         codes: resolved.iter().map(Resolved::answer).collect(),
     }))
 }

@@ -121,18 +121,23 @@ async fn find_word(
     }))
 }
 
-/// Prices the cart under every code that is still good, and writes each one's discount or reason into `resolved`.
+/// Prices the cart under every code that is still good, and writes each one's discount or reason into `resolved`. The
+/// trace names each code by its place there.
 pub(crate) fn price_good_ones(cart: &Cart, resolved: &mut [Resolved]) -> Allocation {
     let good = |code: &Resolved| code.verdict.is_ok();
-    let promotions: Vec<Arc<Promotion>> = resolved
+    let (places, promotions): (Vec<usize>, Vec<Arc<Promotion>>) = resolved
         .iter()
-        .filter(|code| good(code))
-        .filter_map(|code| Some(Arc::clone(&code.found.as_ref()?.promotion)))
-        .collect();
-    let allocation = price(
+        .enumerate()
+        .filter(|(_, code)| good(code))
+        .filter_map(|(place, code)| Some((place, Arc::clone(&code.found.as_ref()?.promotion))))
+        .unzip();
+    let mut allocation = price(
         cart,
         &promotions.iter().map(Arc::as_ref).collect::<Vec<_>>(),
     );
+    for traced in &mut allocation.trace {
+        traced.promotion = traced.promotion.and_then(|sent| places.get(sent).copied());
+    }
     for (code, priced) in resolved
         .iter_mut()
         .filter(|code| good(code))

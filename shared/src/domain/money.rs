@@ -75,6 +75,18 @@ impl Amount {
         Self(u64::try_from(rounded).unwrap_or(self.0).min(self.0))
     }
 
+    /// The price of `units` of the `of` units that cost this amount together, rounded down; all of it for all of them.
+    #[must_use]
+    pub fn part(self, units: u64, of: u64) -> Self {
+        if units >= of {
+            return self;
+        }
+        // 10^18 × 2^64 fits u128, and `units < of`, so the part is below the whole.
+        let scaled = u128::from(self.0).saturating_mul(u128::from(units));
+        let part = scaled.checked_div(u128::from(of)).unwrap_or_default();
+        Self(u64::try_from(part).unwrap_or(self.0).min(self.0))
+    }
+
     /// Written for people: with the currency's sign, thousands separators and its number of decimals (`¥12,340`, `$12.40`).
     pub fn display(self, currency: Currency) -> String {
         let decimals = usize::from(currency.exponent());
@@ -168,6 +180,9 @@ pub struct BasisPoints(u16);
 pub struct InvalidPercent;
 
 impl BasisPoints {
+    /// All of it.
+    pub const WHOLE: Self = Self(10_000);
+
     /// Reads decimal text such as `10`, `12.5` or `10.00`.
     ///
     /// # Errors
@@ -261,6 +276,17 @@ mod tests {
         assert_eq!(percent(4, "10"), 0); // 0.4 rounds down
         assert_eq!(percent(1_000, "33.33"), 333);
         assert_eq!(percent(Amount::MAX.minor(), "100"), Amount::MAX.minor());
+    }
+
+    #[test]
+    fn a_part_rounds_down_and_all_units_are_the_whole() {
+        let part = |minor: u64, units: u64, of: u64| Amount(minor).part(units, of).minor();
+        assert_eq!(part(1_000, 1, 3), 333);
+        assert_eq!(part(1_000, 2, 3), 666);
+        assert_eq!(part(1_000, 3, 3), 1_000);
+        assert_eq!(part(1_000, 0, 3), 0);
+        let most = Amount::MAX.minor();
+        assert_eq!(part(most, 999_999, 1_000_000), most / 1_000_000 * 999_999);
     }
 
     #[test]

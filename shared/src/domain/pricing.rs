@@ -1,14 +1,22 @@
 //! What promotions are worth for a cart: pure, integer, total.
 //!
-//! Percentages come before amounts, inside a kind the older promotion first, and each works on what the former left of
-//! the lines it is for. A discount is taken once over its lines, rounded, and then spread over them by largest
-//! remainder, so that line discounts sum exactly to it and no line goes below zero.
+//! `buy_x_get_y` comes first, then percentages (tiered ones too), then amounts, then shipping; inside a kind the older
+//! promotion first, and each works on what the former left of the lines it is for. A discount is taken once over its
+//! lines, rounded, and then spread over them by largest remainder, so that line discounts sum exactly to it and no line
+//! goes below zero. Every step is kept in a [`Traced`], from which a quote can explain itself.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod trace;
+mod units;
+
+use std::collections::HashSet;
+
 use super::benefit::Benefit;
-use super::cart::Cart;
-use super::money::Amount;
+use super::cart::{Cart, CartLine, Sku};
+use super::money::{Amount, BasisPoints};
 use super::promotion::{Combinability, Promotion};
+pub use trace::{Refusal, Step, Traced};
+use units::{SetRule, Sets};
 
 /// Why a promotion that is open gives nothing for this cart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +25,7 @@ pub enum Unpriced {
     CurrencyMismatch,
     /// None of the lines is one it is for.
     NoEligibleProducts,
-    /// The eligible lines come to less than the minimum.
+    /// The eligible lines come to less than the minimum or the first tier, or complete no set.
     MinimumNotMet,
     /// Something else was sent that it may not be used with.
     NotCombinable,
@@ -25,16 +33,32 @@ pub enum Unpriced {
     BetterOneApplied,
 }
 
-/// Which lines a promotion discounts, or why it discounts none.
-type Verdict = Result<Vec<bool>, Unpriced>;
+/// What a promotion can work on, before discounts.
+#[derive(Clone, Debug)]
+struct Eligible {
+    /// Which lines it is for.
+    lines: Vec<bool>,
+    /// Which lines it discounts, where they are others than it is for.
+    got: Option<Vec<bool>>,
+    units: u64,
+    subtotal: Amount,
+}
+
+/// What a promotion can work on, or why it gives nothing.
+type Verdict = Result<Eligible, Refusal>;
 
 /// What became of a cart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allocation {
-    /// For each promotion sent, in that order, its discount in minor units or why it gives none.
+    /// For each promotion sent, in that order, what it takes off in all (lines or shipping) in minor units, or why it
+    /// gives nothing. Limits draw on this.
     pub promotions: Vec<Result<Amount, Unpriced>>,
     /// For each line, in order, its discount in minor units.
     pub lines: Vec<Amount>,
+    /// What is taken off shipping, in minor units.
+    pub shipping: Amount,
+    /// Step by step, how it came to this, in the order in which promotions apply.
+    pub trace: Vec<Traced>,
 }
 
 impl Allocation {
@@ -42,46 +66,139 @@ impl Allocation {
     pub fn discount(&self) -> Amount {
         sum(&self.lines)
     }
+
+    /// What the buyer saves: on lines and shipping.
+    pub fn saved(&self) -> Amount {
+        add(self.discount(), self.shipping)
+    }
 }
 
 /// Prices `cart` under `promotions`, which are open and in any order.
 pub fn price(cart: &Cart, promotions: &[&Promotion]) -> Allocation {
     let mut verdicts: Vec<Verdict> = promotions
         .iter()
-        .map(|promotion| eligible_lines(cart, promotion))
+        .map(|promotion| judge(cart, promotion))
         .collect();
     refuse_uncombinable(promotions, &mut verdicts);
     refuse_all_but_the_best_preferential(cart, promotions, &mut verdicts);
-    apply(cart, promotions, &verdicts)
+    let mut allocation = apply(cart, promotions, &verdicts);
+    let total = Step::Total {
+        subtotal: cart.subtotal(),
+        discount: allocation.discount(),
+        shipping: cart.shipping,
+        shipping_discount: allocation.shipping,
+    };
+    allocation.trace.push(Traced {
+        promotion: None,
+        step: total,
+    });
+    allocation
 }
 
-/// Which lines a promotion is for, if its own terms let it apply.
-fn eligible_lines(cart: &Cart, promotion: &Promotion) -> Verdict {
+/// What a promotion can work on, if its own terms let it apply.
+fn judge(cart: &Cart, promotion: &Promotion) -> Verdict {
     let terms = &promotion.terms;
     if terms.currency != cart.currency {
-        return Err(Unpriced::CurrencyMismatch);
+        return Err(Refusal::CurrencyMismatch(terms.currency));
     }
-    let skus: Vec<_> = cart.lines.iter().map(|line| &line.sku).collect();
-    let eligible = terms.products.eligible(&skus);
-    let lines = cart
+    let skus: Vec<&Sku> = cart.lines.iter().map(|line| &line.sku).collect();
+    let lines = terms.products.eligible(&skus);
+    let got = got_lines(&terms.benefit, &skus);
+    let missing = |lines: &[bool]| !lines.contains(&true);
+    if missing(&lines) || got.as_deref().is_some_and(missing) {
+        return Err(Refusal::NoEligibleProducts);
+    }
+    let of_them = cart
         .lines
         .iter()
-        .zip(&eligible)
-        .filter(|(_, eligible)| **eligible)
-        .map(|(line, _)| line);
-    let (mut any, mut subtotal, mut quantity) = (false, Amount::ZERO, 0_u64);
-    for line in lines {
-        any = true;
-        subtotal = subtotal.checked_add(line.subtotal()).unwrap_or(Amount::MAX);
-        quantity = quantity.saturating_add(line.quantity);
+        .zip(&lines)
+        .filter(|(_, eligible)| **eligible);
+    let (mut subtotal, mut units) = (Amount::ZERO, 0_u64);
+    for (line, _) in of_them {
+        subtotal = add(subtotal, line.subtotal());
+        units = units.saturating_add(line.quantity);
     }
-    if !any {
-        Err(Unpriced::NoEligibleProducts)
-    } else if !terms.minimum.is_met_by(subtotal, quantity) {
-        Err(Unpriced::MinimumNotMet)
-    } else {
-        Ok(eligible)
+    if !terms.minimum.is_met_by(subtotal, units) {
+        return Err(Refusal::BelowMinimum {
+            subtotal,
+            units,
+            minimum: terms.minimum,
+        });
     }
+    let eligible = Eligible {
+        lines,
+        got,
+        units,
+        subtotal,
+    };
+    match &terms.benefit {
+        Benefit::TieredPercentOff { tiers } if tiers.reached(subtotal).is_none() => {
+            Err(Refusal::BelowFirstTier {
+                subtotal,
+                least: tiers.least(),
+            })
+        }
+        Benefit::BuyXGetY { buy, get, .. }
+            if complete_sets(cart, promotion, &eligible, &quantities(cart))
+                .is_none_or(|sets| sets.number == 0) =>
+        {
+            Err(Refusal::NoSet {
+                buy: buy.get(),
+                get: get.get(),
+            })
+        }
+        Benefit::PercentOff { .. }
+        | Benefit::AmountOff { .. }
+        | Benefit::TieredPercentOff { .. }
+        | Benefit::BuyXGetY { .. }
+        | Benefit::FreeShipping => Ok(eligible),
+    }
+}
+
+/// Which of `skus` a benefit discounts, if it says so itself.
+fn got_lines(benefit: &Benefit, skus: &[&Sku]) -> Option<Vec<bool>> {
+    match benefit {
+        Benefit::BuyXGetY {
+            get_products: Some(products),
+            ..
+        } => {
+            let listed: HashSet<&Sku> = products.skus().iter().collect();
+            Some(skus.iter().map(|sku| listed.contains(*sku)).collect())
+        }
+        Benefit::BuyXGetY { .. }
+        | Benefit::PercentOff { .. }
+        | Benefit::AmountOff { .. }
+        | Benefit::TieredPercentOff { .. }
+        | Benefit::FreeShipping => None,
+    }
+}
+
+/// The sets that `unused` units complete, if the promotion is of that kind.
+fn complete_sets(
+    cart: &Cart,
+    promotion: &Promotion,
+    eligible: &Eligible,
+    unused: &[u64],
+) -> Option<Sets> {
+    let Benefit::BuyXGetY { buy, get, .. } = promotion.terms.benefit else {
+        return None;
+    };
+    let rule = SetRule {
+        buy,
+        get,
+        bought: &eligible.lines,
+        got: eligible.got.as_ref().unwrap_or(&eligible.lines),
+        at_most: units_per_order(promotion).unwrap_or(u64::MAX),
+    };
+    Some(rule.complete(cart, unused))
+}
+
+fn units_per_order(promotion: &Promotion) -> Option<u64> {
+    promotion.terms.limits.units_per_order.map(u64::from)
+}
+
+fn quantities(cart: &Cart) -> Vec<u64> {
+    cart.lines.iter().map(|line| line.quantity).collect()
 }
 
 /// An exclusive promotion applies only if it was the only one sent; the same promotion applies once.
@@ -92,8 +209,13 @@ fn refuse_uncombinable(promotions: &[&Promotion], verdicts: &mut [Verdict]) {
             .iter()
             .take(index)
             .any(|earlier| earlier.id == promotion.id);
-        if verdict.is_ok() && ((exclusive && promotions.len() > 1) || repeated) {
-            *verdict = Err(Unpriced::NotCombinable);
+        if verdict.is_err() {
+            continue;
+        }
+        if exclusive && promotions.len() > 1 {
+            *verdict = Err(Refusal::Exclusive);
+        } else if repeated {
+            *verdict = Err(Refusal::Repeated);
         }
     }
 }
@@ -104,117 +226,242 @@ fn refuse_all_but_the_best_preferential(
     promotions: &[&Promotion],
     verdicts: &mut [Verdict],
 ) {
-    let preferential = |index: usize| {
-        promotions
-            .get(index)
-            .is_some_and(|promotion| promotion.terms.combinability == Combinability::Preferential)
-    };
-    let mut candidates: Vec<usize> = verdicts
-        .iter()
-        .enumerate()
-        .filter(|(index, verdict)| verdict.is_ok() && preferential(*index))
-        .map(|(index, _)| index)
+    let places = promotions.iter().zip(&*verdicts).enumerate();
+    let mut candidates: Vec<_> = places
+        .filter(|(_, (promotion, verdict))| {
+            verdict.is_ok() && promotion.terms.combinability == Combinability::Preferential
+        })
+        .map(|(index, (promotion, _))| (promotion.seniority(), index))
         .collect();
-    candidates.sort_by_key(|index| {
-        promotions
-            .get(*index)
-            .map(|promotion| promotion.seniority())
-    });
-    let only = |keep: usize, verdicts: &[Verdict]| -> Vec<Verdict> {
-        let lost = |index: usize| candidates.contains(&index) && index != keep;
-        let judge = |(index, verdict): (usize, &Verdict)| {
-            if lost(index) {
-                Err(Unpriced::BetterOneApplied)
-            } else {
-                verdict.clone()
-            }
-        };
-        verdicts.iter().enumerate().map(judge).collect()
-    };
-    let mut best: Option<(Amount, Vec<Verdict>)> = None;
-    for candidate in &candidates {
-        let verdicts = only(*candidate, verdicts);
-        let saved = apply(cart, promotions, &verdicts).discount();
-        if best.as_ref().is_none_or(|(most, _)| saved > *most) {
-            best = Some((saved, verdicts));
-        }
+    if candidates.len() < 2 {
+        return;
     }
-    if let Some((_, chosen)) = best {
-        verdicts.clone_from_slice(&chosen);
+    candidates.sort_unstable();
+    let mut saved = Vec::with_capacity(candidates.len());
+    for (_, candidate) in &candidates {
+        let mut alone = verdicts.to_vec();
+        for (_, other) in candidates.iter().filter(|(_, other)| other != candidate) {
+            if let Some(verdict) = alone.get_mut(*other) {
+                *verdict = Err(Refusal::Repeated);
+            }
+        }
+        saved.push((*candidate, apply(cart, promotions, &alone).saved()));
+    }
+    let most = saved
+        .iter()
+        .map(|(_, saved)| *saved)
+        .max()
+        .unwrap_or_default();
+    let best = saved.iter().find(|(_, saved)| *saved == most);
+    let best = best.map(|(index, _)| *index);
+    for (index, saved) in saved {
+        if let Some(verdict) = verdicts.get_mut(index).filter(|_| Some(index) != best) {
+            *verdict = Err(Refusal::BetterOneApplied { saved, most });
+        }
     }
 }
 
 /// Takes the discounts of all promotions that apply, in the order of the module's first paragraph.
 fn apply(cart: &Cart, promotions: &[&Promotion], verdicts: &[Verdict]) -> Allocation {
-    let mut left: Vec<Amount> = cart
-        .lines
+    let mut till = Till::new(cart);
+    let mut discounts = vec![Ok(Amount::ZERO); promotions.len()];
+    let mut order: Vec<_> = promotions
         .iter()
-        .map(super::cart::CartLine::subtotal)
+        .zip(verdicts)
+        .zip(discounts.iter_mut())
+        .enumerate()
         .collect();
-    let mut discounts: Vec<Result<Amount, Unpriced>> = verdicts
-        .iter()
-        .map(|verdict| {
-            verdict
-                .as_ref()
-                .map(|_| Amount::ZERO)
-                .map_err(|reason| *reason)
-        })
-        .collect();
-    let mut order: Vec<usize> = (0..promotions.len()).collect();
-    order.sort_by_key(|index| {
-        promotions
-            .get(*index)
-            .map(|promotion| (rank(&promotion.terms.benefit), promotion.seniority()))
+    order.sort_by_key(|(_, ((promotion, _), _))| {
+        (rank(&promotion.terms.benefit), promotion.seniority())
     });
-    for index in order {
-        let (Some(promotion), Some(Ok(eligible))) = (promotions.get(index), verdicts.get(index))
-        else {
-            continue;
+    for (index, ((promotion, verdict), discount)) in order {
+        till.now = Some(index);
+        *discount = match verdict {
+            Ok(eligible) => Ok(till.serve(promotion, eligible)),
+            Err(refusal) => {
+                till.note(Step::Refused(*refusal));
+                Err(refusal.unpriced())
+            }
         };
-        let targeted: Vec<Amount> = left
-            .iter()
-            .zip(eligible)
-            .map(|(left, eligible)| if *eligible { *left } else { Amount::ZERO })
-            .collect();
-        let discount = discount_on(&promotion.terms.benefit, sum(&targeted));
-        for (left, share) in left.iter_mut().zip(spread(discount, &targeted)) {
-            *left = left.saturating_sub(share);
-        }
-        if let Some(slot) = discounts.get_mut(index) {
-            *slot = Ok(discount);
-        }
     }
-    let lines = cart
-        .lines
-        .iter()
-        .zip(left)
-        .map(|(line, left)| line.subtotal().saturating_sub(left))
-        .collect();
+    let lines = cart.lines.iter().zip(till.left);
     Allocation {
         promotions: discounts,
-        lines,
+        lines: lines
+            .map(|(line, left)| line.subtotal().saturating_sub(left))
+            .collect(),
+        shipping: cart.shipping.saturating_sub(till.shipping),
+        trace: till.trace,
     }
 }
 
-/// Percentages before amounts.
+/// The place of a kind among the others.
 fn rank(benefit: &Benefit) -> u8 {
     match benefit {
-        Benefit::PercentOff { .. } => 1,
+        Benefit::BuyXGetY { .. } => 0,
+        Benefit::PercentOff { .. } | Benefit::TieredPercentOff { .. } => 1,
         Benefit::AmountOff { .. } => 2,
+        Benefit::FreeShipping => 3,
     }
 }
 
-/// The discount on lines that come to `base`: percentages rounded half up; never more than `base`.
-fn discount_on(benefit: &Benefit, base: Amount) -> Amount {
-    match benefit {
-        Benefit::PercentOff {
-            percent,
-            max_discount,
-        } => {
-            let discount = base.percent(*percent);
-            max_discount.map_or(discount, |most| discount.min(most))
+/// A cart while discounts are taken off it.
+struct Till<'a> {
+    cart: &'a Cart,
+    /// What is left of each line.
+    left: Vec<Amount>,
+    /// What is left of shipping.
+    shipping: Amount,
+    /// Units by line that no set has used: a unit is bought or got once in an order.
+    unused: Vec<u64>,
+    /// The promotion being served, by its place among those sent.
+    now: Option<usize>,
+    trace: Vec<Traced>,
+}
+
+impl<'a> Till<'a> {
+    fn new(cart: &'a Cart) -> Self {
+        Self {
+            cart,
+            left: cart.lines.iter().map(CartLine::subtotal).collect(),
+            shipping: cart.shipping,
+            unused: quantities(cart),
+            now: None,
+            trace: Vec::new(),
         }
-        Benefit::AmountOff { amount } => base.min(*amount),
+    }
+
+    fn note(&mut self, step: Step) {
+        self.trace.push(Traced {
+            promotion: self.now,
+            step,
+        });
+    }
+
+    /// Takes off what a promotion gives, and says how much that is.
+    fn serve(&mut self, promotion: &Promotion, eligible: &Eligible) -> Amount {
+        self.note(Step::Eligible {
+            lines: eligible.lines.iter().filter(|line| **line).count(),
+            of: eligible.lines.len(),
+            units: eligible.units,
+            subtotal: eligible.subtotal,
+        });
+        match &promotion.terms.benefit {
+            Benefit::BuyXGetY { percent, .. } => self.take_sets(promotion, eligible, *percent),
+            Benefit::PercentOff {
+                percent,
+                max_discount,
+            } => self.take_percent(promotion, eligible, *percent, *max_discount),
+            Benefit::TieredPercentOff { tiers } => match tiers.reached(eligible.subtotal) {
+                Some(tier) => {
+                    self.note(Step::Tier(tier));
+                    self.take_percent(promotion, eligible, tier.percent, None)
+                }
+                None => Amount::ZERO,
+            },
+            Benefit::AmountOff { amount } => {
+                let targeted = self.targeted(promotion, eligible);
+                let base = sum(&targeted);
+                let discount = base.min(*amount);
+                self.note(Step::Amount {
+                    amount: *amount,
+                    base,
+                });
+                self.take_off(discount, &targeted)
+            }
+            Benefit::FreeShipping => {
+                let discount = std::mem::take(&mut self.shipping);
+                self.note(Step::Shipping(discount));
+                discount
+            }
+        }
+    }
+
+    /// A share of the cheapest units of the sets the cart still completes, rounded half up.
+    fn take_sets(
+        &mut self,
+        promotion: &Promotion,
+        eligible: &Eligible,
+        percent: BasisPoints,
+    ) -> Amount {
+        let Some(sets) = complete_sets(self.cart, promotion, eligible, &self.unused) else {
+            return Amount::ZERO;
+        };
+        for ((unused, got), bought) in self.unused.iter_mut().zip(&sets.got).zip(&sets.bought) {
+            *unused = unused.saturating_sub(got.saturating_add(*bought));
+        }
+        let prices = self.cart.lines.iter().zip(&sets.got);
+        let targeted: Vec<Amount> = prices
+            .map(|(line, got)| line.unit_price.checked_mul(*got).unwrap_or(Amount::MAX))
+            .collect();
+        self.note(Step::Sets {
+            sets: sets.number,
+            bought: units::count(&sets.bought),
+            got: units::count(&sets.got),
+        });
+        self.take_share(percent, None, &targeted)
+    }
+
+    fn take_percent(
+        &mut self,
+        promotion: &Promotion,
+        eligible: &Eligible,
+        percent: BasisPoints,
+        most: Option<Amount>,
+    ) -> Amount {
+        let targeted = self.targeted(promotion, eligible);
+        self.take_share(percent, most, &targeted)
+    }
+
+    /// A percentage of `targeted`, rounded half up, but no more than `most`.
+    fn take_share(
+        &mut self,
+        percent: BasisPoints,
+        most: Option<Amount>,
+        targeted: &[Amount],
+    ) -> Amount {
+        let base = sum(targeted);
+        let mut discount = base.percent(percent);
+        self.note(Step::Percent {
+            percent,
+            base,
+            discount,
+        });
+        if let Some(most) = most.filter(|most| discount > *most) {
+            self.note(Step::Capped(most));
+            discount = most;
+        }
+        self.take_off(discount, targeted)
+    }
+
+    /// What is left of the lines a promotion discounts: of all their units, or of the cheapest if their number is limited.
+    /// Each unit of a line counts an equal part of what is left of the line, rounded down.
+    fn targeted(&mut self, promotion: &Promotion, eligible: &Eligible) -> Vec<Amount> {
+        let available = units::of_lines(&quantities(self.cart), &eligible.lines);
+        let units = match units_per_order(promotion).filter(|most| *most < eligible.units) {
+            Some(most) => {
+                self.note(Step::Units {
+                    units: most,
+                    of: eligible.units,
+                });
+                units::cheapest(self.cart, &available, most)
+            }
+            None => available,
+        };
+        let lines = self.cart.lines.iter().zip(&self.left).zip(units);
+        lines
+            .map(|((line, left), units)| left.part(units, line.quantity))
+            .collect()
+    }
+
+    /// Takes `discount`, which `targeted` covers, off its lines.
+    fn take_off(&mut self, discount: Amount, targeted: &[Amount]) -> Amount {
+        let shares = spread(discount, targeted);
+        for (left, share) in self.left.iter_mut().zip(&shares) {
+            *left = left.saturating_sub(*share);
+        }
+        self.note(Step::Spread(shares));
+        discount
     }
 }
 
@@ -253,10 +500,16 @@ fn spread(discount: Amount, weights: &[Amount]) -> Vec<Amount> {
 
 /// Sum of amounts that together stay within [`Amount::MAX`], as a cart's do.
 fn sum(amounts: &[Amount]) -> Amount {
-    amounts.iter().fold(Amount::ZERO, |sum, amount| {
-        sum.checked_add(*amount).unwrap_or(Amount::MAX)
-    })
+    amounts
+        .iter()
+        .fold(Amount::ZERO, |sum, amount| add(sum, *amount))
 }
 
+fn add(one: Amount, other: Amount) -> Amount {
+    one.checked_add(other).unwrap_or(Amount::MAX)
+}
+
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,9 @@ pub struct Limits {
     /// Items over which budget and uses are spread, 1 to [`MAX_SHARDS`]: more of them take more redemptions at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<u8>,
+    /// Most units discounted in one order, the cheapest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units_per_order: Option<u32>,
 }
 
 impl Limits {
@@ -98,6 +101,7 @@ impl Limits {
             ("budget", self.budget == Some(Amount::ZERO)),
             ("redemptions", self.redemptions == Some(0)),
             ("per_customer", self.per_customer == Some(0)),
+            ("units_per_order", self.units_per_order == Some(0)),
         ];
         let zero = zero.into_iter().filter(|(_, zero)| *zero);
         let mut faults: Vec<_> = zero
@@ -252,6 +256,12 @@ impl PromotionTerms {
             ));
         }
         faults.extend(self.limits.faults());
+        if self.benefit == Benefit::FreeShipping && self.limits.units_per_order.is_some() {
+            faults.push(Fault::new(
+                "/limits/units_per_order",
+                "free shipping discounts no units; leave this out",
+            ));
+        }
         if let (Some(starts_at), Some(ends_at)) = (self.starts_at, self.ends_at)
             && ends_at <= starts_at
         {
@@ -515,6 +525,8 @@ pub(crate) mod tests {
         );
         let reversed = serde_json::json!({"starts_at": "2026-12-02T00:00:00Z", "ends_at": "2026-12-02T00:00:00Z"});
         assert_eq!(pointers(reversed), ["/ends_at"]);
+        let units = serde_json::json!({"benefit": {"type": "free_shipping"}, "limits": {"units_per_order": 1}});
+        assert_eq!(pointers(units), ["/limits/units_per_order"]);
         assert!(pointers(serde_json::json!({})).is_empty());
     }
 }

@@ -100,7 +100,7 @@ pub struct CodeAnswer {
     pub promotion_id: Option<PromotionId>,
     /// Whether it gives a discount.
     pub applied: bool,
-    /// Its discount in minor units, if it applies.
+    /// What it takes off in all, lines or shipping, in minor units, if it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub discount: Option<Amount>,
     /// Why it gives none, if it does not.
@@ -144,6 +144,7 @@ impl Priced {
         let subtotal = cart.subtotal();
         let discount = allocation.discount();
         let left = subtotal.saturating_sub(discount);
+        let shipping = cart.shipping.saturating_sub(allocation.shipping);
         let lines = cart.lines.iter().zip(&allocation.lines);
         let lines = lines.map(|(line, discount)| LineAnswer {
             sku: line.sku.clone(),
@@ -155,8 +156,8 @@ impl Priced {
             currency: cart.currency,
             subtotal,
             discount,
-            shipping_discount: Amount::ZERO,
-            total: left.checked_add(cart.shipping).unwrap_or(Amount::MAX),
+            shipping_discount: allocation.shipping,
+            total: left.checked_add(shipping).unwrap_or(Amount::MAX),
             lines: lines.collect(),
         }
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc, Weekday};
 use chrono_tz::Tz;
 
 use crate::domain::benefit::Benefit;
-use crate::domain::money::{Amount, Currency};
+use crate::domain::money::{Amount, BasisPoints, Currency};
 use crate::domain::promotion::{Combinability, Minimum, Products, PromotionTerms};
 
 /// A language the built-in words exist in.
@@ -105,34 +105,72 @@ impl Offer {
             benefit: terms.benefit.clone(),
             currency: terms.currency,
             minimum: terms.minimum,
-            selected_products: terms.products != Products::default(),
+            selected_products: terms.products != Products::default()
+                || names_products(&terms.benefit),
             combinable: terms.combinability != Combinability::Exclusive,
         }
     }
 
-    /// The bare size: `10%`, `¥500`.
-    pub(super) fn discount(&self) -> String {
-        self.benefit.display(self.currency)
-    }
-
-    /// The discount as a phrase: `10%OFF`, `500円OFF`, `10% off`, `¥500 off`.
-    pub(super) fn phrase(&self, language: Language) -> String {
-        match (language, &self.benefit) {
-            (Language::Ja, Benefit::AmountOff { amount }) => {
-                format!("{}OFF", language.amount(*amount, self.currency))
-            }
-            (Language::Ja, Benefit::PercentOff { .. }) => format!("{}OFF", self.discount()),
-            (Language::En, _) => format!("{} off", self.discount()),
+    /// The bare size: `10%`, `¥500`, `5–15%`; where there is none, the phrase.
+    pub(super) fn discount(&self, language: Language) -> String {
+        match &self.benefit {
+            Benefit::PercentOff { .. }
+            | Benefit::AmountOff { .. }
+            | Benefit::TieredPercentOff { .. } => self.benefit.display(self.currency),
+            Benefit::BuyXGetY { .. } | Benefit::FreeShipping => self.phrase(language),
         }
     }
 
-    /// The smallest subtotal it applies to, in words.
+    /// The discount as a phrase: `10%OFF`, `500円OFF`, `2点購入で1点無料`; `10% off`, `¥500 off`, `buy 2, get 1 free`.
+    pub(super) fn phrase(&self, language: Language) -> String {
+        match (language, &self.benefit) {
+            (Language::Ja, Benefit::PercentOff { percent, .. }) => format!("{percent}%OFF"),
+            (Language::En, Benefit::PercentOff { percent, .. }) => format!("{percent}% off"),
+            (Language::Ja, Benefit::AmountOff { amount }) => {
+                format!("{}OFF", language.amount(*amount, self.currency))
+            }
+            (Language::En, Benefit::AmountOff { amount }) => {
+                format!("{} off", language.amount(*amount, self.currency))
+            }
+            (_, Benefit::TieredPercentOff { tiers }) => {
+                let (lowest, highest) = tiers.range();
+                match (language, lowest == highest) {
+                    (Language::Ja, true) => format!("{highest}%OFF"),
+                    (Language::Ja, false) => format!("最大{highest}%OFF"),
+                    (Language::En, true) => format!("{highest}% off"),
+                    (Language::En, false) => format!("up to {highest}% off"),
+                }
+            }
+            (
+                _,
+                Benefit::BuyXGetY {
+                    buy, get, percent, ..
+                },
+            ) => {
+                let (buy, get) = (buy.get(), get.get());
+                match (language, *percent == BasisPoints::WHOLE) {
+                    (Language::Ja, true) => format!("{buy}点購入で{get}点無料"),
+                    (Language::Ja, false) => format!("{buy}点購入で{get}点{percent}%OFF"),
+                    (Language::En, true) => format!("buy {buy}, get {get} free"),
+                    (Language::En, false) => format!("buy {buy}, get {get} at {percent}% off"),
+                }
+            }
+            (Language::Ja, Benefit::FreeShipping) => "送料無料".to_owned(),
+            (Language::En, Benefit::FreeShipping) => "free shipping".to_owned(),
+        }
+    }
+
+    /// The smallest subtotal it applies to, in words: its minimum or its first tier, whichever is more.
     pub(super) fn minimum_subtotal(&self, language: Language) -> Option<String> {
-        let subtotal = self
-            .minimum
-            .subtotal
-            .filter(|least| *least > Amount::ZERO)?;
-        Some(language.amount(subtotal, self.currency))
+        let first_tier = match &self.benefit {
+            Benefit::TieredPercentOff { tiers } => tiers.least(),
+            Benefit::PercentOff { .. }
+            | Benefit::AmountOff { .. }
+            | Benefit::BuyXGetY { .. }
+            | Benefit::FreeShipping => Amount::ZERO,
+        };
+        let subtotal = self.minimum.subtotal.unwrap_or_default().max(first_tier);
+        (subtotal > Amount::ZERO).then(|| language.amount(subtotal, self.currency))
     }
 
     /// The smallest quantity it applies to, if that is more than one.
@@ -147,8 +185,22 @@ impl Offer {
             Benefit::PercentOff { max_discount, .. } => {
                 max_discount.map(|amount| language.amount(amount, self.currency))
             }
-            Benefit::AmountOff { .. } => None,
+            Benefit::AmountOff { .. }
+            | Benefit::TieredPercentOff { .. }
+            | Benefit::BuyXGetY { .. }
+            | Benefit::FreeShipping => None,
         }
+    }
+}
+
+/// Whether a benefit says itself which products it discounts.
+fn names_products(benefit: &Benefit) -> bool {
+    match benefit {
+        Benefit::BuyXGetY { get_products, .. } => get_products.is_some(),
+        Benefit::PercentOff { .. }
+        | Benefit::AmountOff { .. }
+        | Benefit::TieredPercentOff { .. }
+        | Benefit::FreeShipping => false,
     }
 }
 
@@ -176,12 +228,58 @@ mod tests {
                 "1,500円OFF",
                 "¥1,500 off",
             ),
+            (
+                r#"{"type":"tiered_percent_off","tiers":[{"min_subtotal":5000,"percent":5},{"min_subtotal":9000,"percent":15}]}"#,
+                "5–15%",
+                "最大15%OFF",
+                "up to 15% off",
+            ),
+            (
+                r#"{"type":"tiered_percent_off","tiers":[{"min_subtotal":5000,"percent":5}]}"#,
+                "5%",
+                "5%OFF",
+                "5% off",
+            ),
+            (
+                r#"{"type":"buy_x_get_y","buy":2,"get":1,"percent":100}"#,
+                "buy 2, get 1 free",
+                "2点購入で1点無料",
+                "buy 2, get 1 free",
+            ),
+            (
+                r#"{"type":"buy_x_get_y","buy":2,"get":1,"percent":50}"#,
+                "buy 2, get 1 at 50% off",
+                "2点購入で1点50%OFF",
+                "buy 2, get 1 at 50% off",
+            ),
+            (
+                r#"{"type":"free_shipping"}"#,
+                "free shipping",
+                "送料無料",
+                "free shipping",
+            ),
         ] {
             let offer = offer(benefit);
-            assert_eq!(offer.discount(), bare);
+            assert_eq!(offer.discount(Language::En), bare);
             assert_eq!(offer.phrase(Language::Ja), ja);
             assert_eq!(offer.phrase(Language::En), en);
         }
+    }
+
+    #[test]
+    fn the_first_tier_is_a_minimum_and_named_products_are_a_selection() {
+        let tiered = offer(
+            r#"{"type":"tiered_percent_off","tiers":[{"min_subtotal":5000,"percent":5}]},"minimum":{"subtotal":3000}"#,
+        );
+        assert_eq!(
+            tiered.minimum_subtotal(Language::Ja).as_deref(),
+            Some("5,000円")
+        );
+        assert!(!tiered.selected_products);
+        let gift =
+            offer(r#"{"type":"buy_x_get_y","buy":1,"get":1,"percent":100,"get_products":["A"]}"#);
+        assert!(gift.selected_products);
+        assert_eq!(gift.discount(Language::Ja), "1点購入で1点無料");
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn context(input: &MailInput<'_>, language: Language, code: &str, shop_url: &str
     let name = input.customer_name.and_then(greetable).unwrap_or_default();
     context! {
         code => code,
-        discount => offer.discount(),
+        discount => offer.discount(language),
         offer => offer.phrase(language),
         expires_on => language.last_day(input.code_expires_at, input.zone),
         expires_at => language.last_moment(input.code_expires_at, input.zone),
