@@ -248,7 +248,7 @@ async fn limits_that_cannot_be_are_pointed_at() {
         (json!({"shards": 65}), "/limits/shards"),
         (json!({"shards": 0}), "/limits/shards"),
         (json!({"budget": -1}), "/limits/budget"),
-        (json!({"units_per_order": 1}), "/limits/units_per_order"),
+        (json!({"units_per_order": 0}), "/limits/units_per_order"),
     ] {
         let body = json!({"name": "x", "currency": "JPY", "benefit": {"type": "percent_off", "percent": 10}, "limits": limits});
         assert_eq!(

@@ -16,6 +16,7 @@ mod follow_ups;
 mod limits;
 mod main_job;
 mod minting;
+mod pricing;
 mod promotions;
 mod protocol;
 mod redemptions;

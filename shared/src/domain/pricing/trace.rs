@@ -242,17 +242,17 @@ impl Step {
                 percent,
                 base,
                 discount,
-            } => format!(
-                "{percent}% of the {} that earlier discounts leave is {}, rounded half up.",
-                shown(*base),
-                shown(*discount)
-            ),
-            Self::Amount { amount, base } => format!(
-                "It takes {} off, but no more than the {} that earlier discounts leave: {}.",
-                shown(*amount),
-                shown(*base),
-                shown(*amount.min(base))
-            ),
+            } => {
+                let (base, discount) = (shown(*base), shown(*discount));
+                format!("{percent}% of the {base} left to discount is {discount}, rounded half up.")
+            }
+            Self::Amount { amount, base } => {
+                let (off, base) = (shown(*amount.min(base)), shown(*base));
+                let amount = shown(*amount);
+                format!(
+                    "It takes off {amount}, but no more than the {base} left to discount: {off}."
+                )
+            }
             Self::Capped(most) => format!("It gives at most {}.", shown(*most)),
             Self::Spread(shares) => spread_sentence(shares, currency),
             Self::Shipping(discount) => {
@@ -267,21 +267,28 @@ impl Step {
                 shipping,
                 shipping_discount,
             } => {
-                let [lines, shipping] =
-                    [(subtotal, discount), (shipping, shipping_discount)].map(|(price, off)| {
-                        (
-                            price.saturating_sub(*off),
-                            format!("{} − {}", shown(*price), shown(*off)),
-                        )
-                    });
-                let total = shown(super::add(lines.0, shipping.0));
-                format!(
-                    "The buyer pays {} for the lines and {} for shipping: {total}.",
-                    lines.1, shipping.1
-                )
+                let lines = (*subtotal, *discount);
+                total_sentence(lines, (*shipping, *shipping_discount), currency)
             }
         }
     }
+}
+
+/// What is paid, from price and discount of the lines and of shipping.
+fn total_sentence(
+    lines: (Amount, Amount),
+    shipping: (Amount, Amount),
+    currency: Currency,
+) -> String {
+    let [lines, shipping] = [lines, shipping].map(|(price, off)| {
+        let sum = format!("{} − {}", price.display(currency), off.display(currency));
+        (price.saturating_sub(off), sum)
+    });
+    let total = super::add(lines.0, shipping.0).display(currency);
+    format!(
+        "The buyer pays {} for the lines and {} for shipping: {total}.",
+        lines.1, shipping.1
+    )
 }
 
 /// Lines are named by their index, as JSON pointers name them.
