@@ -15,6 +15,7 @@ pub mod period;
 pub mod pricing;
 pub mod promotion;
 pub mod redemption;
+pub mod returns;
 pub mod thank_you;
 pub mod word_filter;
 

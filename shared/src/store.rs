@@ -42,7 +42,7 @@ pub use outbox::{Block, Claim, LEASE, MailChange};
 pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
-pub use redemptions::{Draw, Obstacle, Redeem};
+pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 
 use crate::aws::{Aws, describe};
 use crate::domain::code::{FoldedWord, PromotionId};

@@ -467,7 +467,7 @@ impl<'a> Till<'a> {
 
 /// Splits `discount` over lines in proportion to `weights`, whose sum it does not exceed: each share is rounded down, and
 /// what is left over goes, one minor unit each, to the largest remainders (the earlier line first).
-fn spread(discount: Amount, weights: &[Amount]) -> Vec<Amount> {
+pub(super) fn spread(discount: Amount, weights: &[Amount]) -> Vec<Amount> {
     let whole = u128::from(sum(weights).minor());
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());

@@ -50,6 +50,9 @@ pub struct PromotionTerms {
     /// Whether a cancelled order gives its code back.
     #[serde(default)]
     pub restore: Restore,
+    /// Whether returned lines give their discount back to the budget. Uses never come back by a return.
+    #[serde(default)]
+    pub restore_budget_on_return: bool,
 }
 
 /// Most shards over which a promotion's budget and uses are spread. Source: design.md §5.

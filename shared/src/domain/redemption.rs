@@ -1,6 +1,6 @@
 //! Redemptions: the codes used by one order, all or none, and what a caller is told about each code.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::cart::{Cart, Sku};
@@ -10,9 +10,12 @@ use super::money::{Amount, Currency};
 use super::order::OrderId;
 use super::pricing::{Allocation, Unpriced};
 use super::promotion::{Closed, Limits};
+use super::returns::Return;
 
 /// Most codes in one request. Source: design.md §5.
 pub const MAX_CODES: usize = 10;
+/// Longest hold, in seconds: a day. Source: design.md §5.
+pub const MAX_HOLD_SECONDS: u32 = 86_400;
 
 /// Why a code does not apply. The names are part of the HTTP contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -192,14 +195,36 @@ pub struct RedeemedCode {
     /// What it drew on, and a cancellation gives back.
     #[serde(default, skip_serializing_if = "Limits::is_none")]
     pub limits: Limits,
+    /// Whether returned lines give their discount back to the budget.
+    #[serde(default)]
+    pub restore_budget_on_return: bool,
+    /// Its part, in minor units, of the discounts of all lines returned so far.
+    #[serde(default)]
+    pub returned: Amount,
+}
+
+impl RedeemedCode {
+    /// What its promotion has still given away for it, in minor units; nothing if it was left aside.
+    pub fn drawn(&self) -> Option<Amount> {
+        let back = if self.restore_budget_on_return {
+            self.returned
+        } else {
+            Amount::ZERO
+        };
+        Some(self.discount?.saturating_sub(back))
+    }
 }
 
 /// Where a redemption stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RedemptionStatus {
+    /// Its codes are taken for an order not yet paid for, until its hold ends.
+    Held,
     /// Its codes are used.
     Redeemed,
+    /// Its hold ended unpaid and everything was given back: the order may come again.
+    Lapsed,
     /// Final: its codes were given back, and the order id can never redeem again.
     Cancelled,
 }
@@ -211,7 +236,7 @@ pub struct Redeemed {
     pub fingerprint: String,
     /// Random mark of the call that wrote it, so that a caller whose reply was lost knows its own write.
     pub written_by: String,
-    /// When it was redeemed.
+    /// When it was redeemed; of a hold not yet confirmed, when it was made.
     pub redeemed_at: DateTime<Utc>,
     /// Who redeemed it, by keyed hash of each identity given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -229,14 +254,85 @@ pub struct Redemption {
     pub order_id: OrderId,
     /// Where it stands.
     pub status: RedemptionStatus,
-    /// Counts the changes, from 1.
+    /// Counts the changes, from 1, also over a lapse and what comes after it.
     pub version: u64,
+    /// First moment at which its hold is over; absent once it is confirmed, and where nothing was ever held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<DateTime<Utc>>,
     /// What it redeemed; nothing if it was cancelled before it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeemed: Option<Redeemed>,
     /// When it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<DateTime<Utc>>,
+    /// Lines that came back, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returns: Vec<Return>,
+}
+
+impl Redemption {
+    /// Whether it is a hold whose time is over at `now`.
+    pub fn is_overdue_at(&self, now: DateTime<Utc>) -> bool {
+        self.status == RedemptionStatus::Held && self.held_until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether the order may redeem as if it had never come: it lapsed, or is a hold that has to.
+    pub fn makes_way_at(&self, now: DateTime<Utc>) -> bool {
+        self.status == RedemptionStatus::Lapsed || self.is_overdue_at(now)
+    }
+
+    /// It in another state, as the next version.
+    #[must_use]
+    pub fn changed_to(&self, status: RedemptionStatus) -> Self {
+        Self {
+            status,
+            version: self.version.saturating_add(1),
+            ..self.clone()
+        }
+    }
+
+    /// A hold made final at `now`.
+    #[must_use]
+    pub fn confirmed(&self, now: DateTime<Utc>) -> Self {
+        let redeemed = self.redeemed.clone().map(|redeemed| Redeemed {
+            redeemed_at: now,
+            ..redeemed
+        });
+        Self {
+            held_until: None,
+            redeemed,
+            ..self.changed_to(RedemptionStatus::Redeemed)
+        }
+    }
+}
+
+/// How long an order may be held, 1 to [`MAX_HOLD_SECONDS`] seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct HoldSeconds(u32);
+
+/// The number is no time an order can be held.
+#[derive(Debug, thiserror::Error)]
+#[error("a hold lasts 1 to {MAX_HOLD_SECONDS} seconds")]
+pub struct InvalidHold;
+
+impl TryFrom<u32> for HoldSeconds {
+    type Error = InvalidHold;
+
+    fn try_from(seconds: u32) -> Result<Self, InvalidHold> {
+        if (1..=MAX_HOLD_SECONDS).contains(&seconds) {
+            Ok(Self(seconds))
+        } else {
+            Err(InvalidHold)
+        }
+    }
+}
+
+impl HoldSeconds {
+    /// First moment at which a hold made at `now` is over, rounded down to the millisecond, since the codes' items carry
+    /// it in milliseconds and both must end at once.
+    pub fn end(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        (now + TimeDelta::seconds(self.0.into())).trunc_subsecs(3)
+    }
 }
 
 /// Why a redemption was refused. Nothing was written then.

@@ -8,9 +8,10 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::Fault;
 use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
+use crate::domain::returns::ReturnRefusal;
 use crate::env::StartError;
 use crate::queue::QueueError;
-use crate::store::{CreateError, MintError, StoreError, SwitchError};
+use crate::store::{ConfirmError, CreateError, MintError, ReturnError, StoreError, SwitchError};
 
 /// One thing wrong with a request's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +118,20 @@ impl Problem {
     fn idempotency_key_reused() -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The Idempotency-Key was used before")
             .detail("The same Idempotency-Key came with another request. Nothing was changed: use a new key for a new request.")
+    }
+
+    fn order_cancelled() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "order-cancelled",
+            "The order was cancelled",
+        )
+        .detail("Cancelling is final: this order id can never redeem again. Use a new order id.")
+    }
+
+    fn hold_lapsed() -> Self {
+        Self::new(StatusCode::CONFLICT, "hold-lapsed", "The hold is over")
+            .detail("The order was not confirmed in time, and its codes were given back. Redeem them again, under the same order id if you like.")
     }
 
     fn refused_codes(codes: &[CodeAnswer]) -> Self {
@@ -245,8 +260,43 @@ impl From<Refusal> for Problem {
                 Self::new(StatusCode::CONFLICT, "order-already-redeemed", "The order has redeemed something else")
                     .detail("This order id was redeemed with other codes, customer or cart. That redemption stands; read it with GET.")
             }
-            Refusal::OrderCancelled => Self::new(StatusCode::CONFLICT, "order-cancelled", "The order was cancelled")
-                .detail("Cancelling is final: this order id can never redeem again. Use a new order id."),
+            Refusal::OrderCancelled => Self::order_cancelled(),
+        }
+    }
+}
+
+impl From<ConfirmError> for Problem {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::Unknown => Self::not_found("redemption"),
+            ConfirmError::Lapsed => Self::hold_lapsed(),
+            ConfirmError::Cancelled => Self::order_cancelled(),
+            ConfirmError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReturnError> for Problem {
+    fn from(error: ReturnError) -> Self {
+        match error {
+            ReturnError::Unknown => Self::not_found("redemption"),
+            ReturnError::Refused(refusal) => refusal.into(),
+            ReturnError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReturnRefusal> for Problem {
+    fn from(refusal: ReturnRefusal) -> Self {
+        match refusal {
+            ReturnRefusal::IdReused => Self::idempotency_key_reused().detail(
+                "The same return_id came with other lines before. Nothing was changed: use a new return_id for a new return.",
+            ),
+            ReturnRefusal::Held => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not-applicable", "The order is only held")
+                .detail("Nothing was changed. Confirm the order before its lines are returned, or cancel it."),
+            ReturnRefusal::Lapsed => Self::hold_lapsed(),
+            ReturnRefusal::Cancelled => Self::order_cancelled(),
+            ReturnRefusal::Faults(faults) => faults.into(),
         }
     }
 }

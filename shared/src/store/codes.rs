@@ -18,6 +18,8 @@ use crate::domain::order::OrderId;
 pub enum CodeState {
     /// It can be redeemed.
     Unused,
+    /// An order not yet paid for has it, until its hold ends.
+    Held,
     /// An order has it.
     Redeemed,
     /// It was taken back.
@@ -37,6 +39,9 @@ pub struct CodeItem {
     /// When that order took it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeemed_at: Option<DateTime<Utc>>,
+    /// First millisecond since 1970 at which that order's hold is over, if it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until_ms: Option<i64>,
     /// Where it was handed out (thank-you codes; a minted code's channel is its batch's).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
@@ -49,6 +54,16 @@ pub struct CodeItem {
     /// The order that earned it (thank-you codes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earned_by: Option<OrderId>,
+}
+
+impl CodeItem {
+    /// The order whose hold on it is over at `now` and has to lapse before anyone else can take it.
+    pub fn overdue_hold(&self, now: DateTime<Utc>) -> Option<&OrderId> {
+        let over = self.held_until_ms? <= now.timestamp_millis();
+        self.order_id
+            .as_ref()
+            .filter(|_| over && self.state == CodeState::Held)
+    }
 }
 
 /// A code of a promotion, for listing. Its text is the caller's to seal.

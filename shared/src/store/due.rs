@@ -1,10 +1,11 @@
-//! The attributes by which the sparse index finds a mail that needs attention at some time.
+//! The attributes by which the sparse index finds what needs attention at some time: mails and holds.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
 use super::Item;
-use super::schema::{DUE_MS, DUE_SHARD, DUE_SHARDS};
+use super::schema::{DUE_MS, DUE_SHARD, DUE_SHARDS, HOLD_SHARDS};
+use crate::domain::order::OrderId;
 use crate::domain::outbox::MailId;
 
 /// The shard a mail is found in, `0` to `7`: always the same for one mail.
@@ -19,5 +20,28 @@ pub(super) fn add(item: &mut Item, id: &MailId, at: DateTime<Utc>) {
     item.insert(
         DUE_MS.to_owned(),
         AttributeValue::N(at.timestamp_millis().to_string()),
+    );
+}
+
+/// The shard an order's hold is found in, `hold-0` to `hold-3`: always the same for one order.
+fn hold_shard(order: &OrderId) -> String {
+    let sum: u64 = order.as_str().bytes().map(u64::from).sum();
+    format!("{HOLD_SHARD_PREFIX}{}", sum % HOLD_SHARDS)
+}
+
+/// What the shards of holds begin with, so that nobody takes them for mails.
+const HOLD_SHARD_PREFIX: &str = "hold-";
+
+/// All shards of holds.
+pub(super) fn hold_shards() -> impl Iterator<Item = String> {
+    (0..HOLD_SHARDS).map(|index| format!("{HOLD_SHARD_PREFIX}{index}"))
+}
+
+/// Lets the index find an order's hold from `until` on.
+pub(super) fn add_hold(item: &mut Item, order: &OrderId, until: DateTime<Utc>) {
+    item.insert(DUE_SHARD.to_owned(), AttributeValue::S(hold_shard(order)));
+    item.insert(
+        DUE_MS.to_owned(),
+        AttributeValue::N(until.timestamp_millis().to_string()),
     );
 }

@@ -136,6 +136,12 @@ pub(super) fn redemption(order: &OrderId) -> Key {
     Key::new(order_partition(order), "redemption")
 }
 
+/// The order whose partition this is.
+pub(super) fn order_id(partition: &str) -> Option<OrderId> {
+    let id = partition.strip_prefix("order#")?;
+    OrderId::try_from(id.to_owned()).ok()
+}
+
 /// What the sort keys of an order's markers begin with.
 pub(super) const MARKER_PREFIX: &str = "marker#";
 

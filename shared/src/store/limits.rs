@@ -157,6 +157,22 @@ impl LimitDraw<'_> {
             condition: self.amounts("attribute_exists(pk)"),
         }
     }
+
+    /// Gives the amount back to any one shard, but not the use.
+    pub(super) fn give_back_amount(&self) -> Action {
+        let update = match self.limits.budget {
+            Some(_) => {
+                "SET budget_left = budget_left + :amount, spent_amount = spent_amount - :amount"
+            }
+            None => "SET spent_amount = spent_amount - :amount",
+        };
+        Action::Update {
+            key: keys::shard(self.promotion, any_shard(self.limits)),
+            update,
+            condition: Expression::new("attribute_exists(pk)")
+                .number(":amount", self.amount.minor()),
+        }
+    }
 }
 
 /// A shard at random.

@@ -299,6 +299,7 @@ fn code(thank_you: &ThankYou<'_>, serial: Serial) -> CodeItem {
         state: CodeState::Unused,
         order_id: None,
         redeemed_at: None,
+        held_until_ms: None,
         channel: Some(Channel::thank_you(&thank_you.variant.name)),
         expires_ms: Some(thank_you.schedule.code_expires_at.timestamp_millis()),
         issued_to: Some(thank_you.person.clone()),

@@ -382,7 +382,8 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
     match refused(CODE) {
         Some(item) => {
             let code: Option<CodeItem> = item.map(read).transpose()?;
-            let used = code.is_some_and(|code| code.state == CodeState::Redeemed);
+            let used = code
+                .is_some_and(|code| matches!(code.state, CodeState::Redeemed | CodeState::Held));
             let block = if used {
                 Block::CodeUsed
             } else {

@@ -1,7 +1,11 @@
 //! Redemption: one transaction that holds every condition, and the judgement of what it refused.
 //!
 //! The order's record decides first, then each code, then customers and shards. Nothing is checked in one request and
-//! written in another.
+//! written in another. What happens to a record afterwards is in `changes` (cancel), `holds` (confirm, lapse) and `returns`.
+
+mod changes;
+mod holds;
+mod returns;
 
 use std::collections::HashMap;
 
@@ -10,11 +14,14 @@ use chrono::{DateTime, Utc};
 use super::codes::CodeItem;
 use super::limits::{self, Gathered, LimitDraw, Shortage};
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{Store, StoreError, keys, read, retry, write};
+use super::{Item, Store, StoreError, due, keys, read, retry, write};
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::money::Amount;
 use crate::domain::order::OrderId;
 use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption, RedemptionStatus};
+
+pub use holds::ConfirmError;
+pub use returns::ReturnError;
 
 /// A single-use code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +57,21 @@ pub enum Obstacle {
     Limit(Shortage),
 }
 
+/// What a cancelled redemption comes to.
+enum Judged {
+    /// Nothing: try again.
+    Again,
+    /// The record under the order id, of this version, lapsed: take its place.
+    Replace(u64),
+    End(Redeem),
+}
+
+impl Judged {
+    fn recorded(record: Redemption) -> Self {
+        Self::End(Redeem::Recorded(Box::new(record)))
+    }
+}
+
 /// One write beside the record's own.
 struct Step {
     /// Index of the code it is for.
@@ -66,28 +88,30 @@ enum Kind {
 }
 
 impl Store {
-    /// Writes `record`, uses the codes it names and draws on their limits, all or nothing.
+    /// Writes `record`, takes the codes it names and draws on their limits, all or nothing. A hold whose time is over, under
+    /// this order id or on one of the codes, lapses first; so do those of a promotion that has too little left.
     ///
     /// # Errors
     /// [`StoreError`] if nothing was decided before the deadline. The same call again then finds what became of it.
     pub async fn redeem(&self, record: &Redemption) -> Result<Redeem, StoreError> {
-        let put = Action::PutNew(write(&keys::redemption(&record.order_id), record)?);
+        let mut put = Action::PutNew(item_of(record)?);
         let mut gathered = GatheredInto::new();
         let mut attempts = retry::Attempts::new();
         loop {
             let steps = Self::steps(record, &gathered);
             let actions =
                 std::iter::once(put.clone()).chain(steps.iter().map(|step| step.action.clone()));
-            let end = match self.transact(actions.collect()).await {
-                Ok(()) => Ok(Some(Redeem::Done)),
+            let judged = match self.transact(actions.collect()).await {
+                Ok(()) => Ok(Judged::End(Redeem::Done)),
                 Err(TransactError::Cancelled(outcomes)) => {
                     self.judge(record, &steps, outcomes, &mut gathered).await
                 }
                 Err(TransactError::Store(error)) => Err(error),
             };
-            match end {
-                Ok(Some(end)) => return Ok(end),
-                Ok(None) => {}
+            match judged {
+                Ok(Judged::Again) => {}
+                Ok(Judged::Replace(version)) => put = replace(record, version)?,
+                Ok(Judged::End(end)) => return Ok(end),
                 // Applied or not: the next attempt finds out.
                 Err(StoreError::Unavailable(cause)) => {
                     tracing::warn!(%cause, order.id = %record.order_id, "redemption undecided, trying again");
@@ -113,12 +137,7 @@ impl Store {
                 action,
             };
             if let CodeRef::Serial(serial) = code.code {
-                let action = use_code(
-                    &code.promotion_id,
-                    serial,
-                    &record.order_id,
-                    redeemed.redeemed_at,
-                );
+                let action = use_code(&code.promotion_id, serial, record, redeemed.redeemed_at);
                 steps.push(step(Kind::Code, action));
             }
             if let Some(limit) = code.limits.per_customer {
@@ -140,24 +159,23 @@ impl Store {
         steps
     }
 
-    /// What a cancelled transaction means, or `None` if it decided nothing.
+    /// What a cancelled transaction means.
     async fn judge(
         &self,
         record: &Redemption,
         steps: &[Step],
         outcomes: Vec<Outcome>,
         gathered: &mut GatheredInto,
-    ) -> Result<Option<Redeem>, StoreError> {
+    ) -> Result<Judged, StoreError> {
         if outcomes.contains(&Outcome::Undecided) {
-            return Ok(None);
+            return Ok(Judged::Again);
         }
+        let now = began_at(record);
         let mut outcomes = outcomes.into_iter();
         match outcomes.next() {
-            Some(Outcome::Refused(Some(item))) => {
-                return Ok(Some(Redeem::Recorded(Box::new(read(item)?))));
-            }
+            Some(Outcome::Refused(Some(item))) => return self.judge_record(read(item)?, now).await,
             Some(Outcome::Held) => {}
-            Some(Outcome::Refused(None) | Outcome::Undecided) | None => return Ok(None),
+            Some(Outcome::Refused(None) | Outcome::Undecided) | None => return Ok(Judged::Again),
         }
         let (mut refused, mut dry) = (Vec::new(), Vec::new());
         for (step, outcome) in steps.iter().zip(outcomes) {
@@ -172,16 +190,68 @@ impl Store {
                 (_, Outcome::Held | Outcome::Undecided) => {}
             }
         }
-        let names_us = |obstacle: &Obstacle| matches!(obstacle, Obstacle::Code(Some(item)) if item.order_id.as_ref() == Some(&record.order_id));
-        if refused.iter().any(|(_, obstacle)| names_us(obstacle)) {
+        let items = || {
+            refused.iter().filter_map(|(_, obstacle)| match obstacle {
+                Obstacle::Code(item) => item.as_ref(),
+                Obstacle::Customer | Obstacle::Limit(_) => None,
+            })
+        };
+        if items().any(|item| item.order_id.as_ref() == Some(&record.order_id)) {
             // Our own write, seen between two of its items: the record under the order id says the rest.
-            let recorded = self.redemption(&record.order_id).await?;
-            return Ok(recorded.map(|recorded| Redeem::Recorded(Box::new(recorded))));
+            return match self.redemption(&record.order_id).await? {
+                Some(recorded) => self.judge_record(recorded, now).await,
+                None => Ok(Judged::Again),
+            };
+        }
+        let overdue: Vec<&OrderId> = items().filter_map(|item| item.overdue_hold(now)).collect();
+        if !overdue.is_empty() {
+            for order in overdue {
+                self.lapse(order, now).await?;
+            }
+            return Ok(Judged::Again);
         }
         if refused.is_empty() {
             refused = self.gather_for(record, &dry, gathered).await?;
         }
-        Ok((!refused.is_empty()).then_some(Redeem::Refused(refused)))
+        if refused.is_empty() || self.lapse_for(record, &refused).await? {
+            return Ok(Judged::Again);
+        }
+        Ok(Judged::End(Redeem::Refused(refused)))
+    }
+
+    /// What the record that stands under the order id means for a redemption at `now`.
+    async fn judge_record(
+        &self,
+        recorded: Redemption,
+        now: DateTime<Utc>,
+    ) -> Result<Judged, StoreError> {
+        if recorded.status == RedemptionStatus::Lapsed {
+            Ok(Judged::Replace(recorded.version))
+        } else if recorded.is_overdue_at(now) {
+            self.lapse_record(&recorded, now).await?;
+            Ok(Judged::Again)
+        } else {
+            Ok(Judged::recorded(recorded))
+        }
+    }
+
+    /// Ends the overdue holds of the promotions whose limits refused, unless a code refuses anyway; `true` if any ended.
+    async fn lapse_for(
+        &self,
+        record: &Redemption,
+        refused: &[(usize, Obstacle)],
+    ) -> Result<bool, StoreError> {
+        let limit = |obstacle: &Obstacle| !matches!(obstacle, Obstacle::Code(_));
+        if !refused.iter().all(|(_, obstacle)| limit(obstacle)) {
+            return Ok(false);
+        }
+        let codes = record.redeemed.iter().flat_map(|redeemed| &redeemed.codes);
+        let codes = codes.enumerate().filter_map(|(index, code)| {
+            let named = refused.iter().any(|(refused, _)| *refused == index);
+            named.then_some(&code.promotion_id)
+        });
+        let promotions: Vec<&PromotionId> = codes.collect();
+        self.lapse_holds_of(&promotions, began_at(record)).await
     }
 
     /// Gathers for each code whose shard could not serve it; what it returns cannot be served by all shards together.
@@ -218,54 +288,6 @@ impl Store {
     pub async fn redemption(&self, order: &OrderId) -> Result<Option<Redemption>, StoreError> {
         self.get(&keys::redemption(order)).await
     }
-
-    /// Cancels an order's redemption, gives back what it drew and its codes as their promotions say, and returns the record. An
-    /// order id never seen gets a cancelled record, so that a redemption still on its way is refused. Cancelling again
-    /// changes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the table does not answer.
-    pub async fn cancel(
-        &self,
-        order: &OrderId,
-        now: DateTime<Utc>,
-    ) -> Result<Redemption, StoreError> {
-        let mut left_alone = Vec::new();
-        let mut attempts = retry::Attempts::new();
-        loop {
-            let seen = self.redemption(order).await?;
-            if let Some(cancelled) = seen
-                .as_ref()
-                .filter(|seen| seen.status == RedemptionStatus::Cancelled)
-            {
-                return Ok(cancelled.clone());
-            }
-            let (record, put) = cancelled(order, seen, now)?;
-            let steps = give_back(&record)
-                .into_iter()
-                .filter(|step| !left_alone.contains(&(step.code, step.kind)));
-            let steps: Vec<Step> = steps.collect();
-            let actions = std::iter::once(put).chain(steps.iter().map(|step| step.action.clone()));
-            match self.transact(actions.collect()).await {
-                Ok(()) => return Ok(record),
-                Err(TransactError::Cancelled(outcomes))
-                    if !outcomes.contains(&Outcome::Undecided) =>
-                {
-                    // A code that no longer names this order is not ours to give back.
-                    let refused = steps.iter().zip(outcomes.into_iter().skip(1));
-                    let refused =
-                        refused.filter(|(_, outcome)| matches!(outcome, Outcome::Refused(_)));
-                    left_alone.extend(refused.map(|(step, _)| (step.code, step.kind)));
-                }
-                Err(TransactError::Cancelled(_)) => {}
-                Err(TransactError::Store(StoreError::Unavailable(cause))) => {
-                    tracing::warn!(%cause, order.id = %order, "cancellation undecided, trying again");
-                }
-                Err(TransactError::Store(error)) => return Err(error),
-            }
-            attempts.pause().await?;
-        }
-    }
 }
 
 fn limit_draw(code: &RedeemedCode, amount: Amount) -> LimitDraw<'_> {
@@ -276,7 +298,40 @@ fn limit_draw(code: &RedeemedCode, amount: Amount) -> LimitDraw<'_> {
     }
 }
 
-fn use_code(promotion: &PromotionId, serial: Serial, order: &OrderId, at: DateTime<Utc>) -> Action {
+/// When the redemption that would write `record` began.
+fn began_at(record: &Redemption) -> DateTime<Utc> {
+    let redeemed = record.redeemed.as_ref();
+    redeemed.map_or(DateTime::UNIX_EPOCH, |redeemed| redeemed.redeemed_at)
+}
+
+/// A record's item; a hold's is also found by the time it ends.
+fn item_of(record: &Redemption) -> Result<Item, StoreError> {
+    let mut item = write(&keys::redemption(&record.order_id), record)?;
+    if let (RedemptionStatus::Held, Some(until)) = (record.status, record.held_until) {
+        due::add_hold(&mut item, &record.order_id, until);
+    }
+    Ok(item)
+}
+
+/// The write that puts `record` in place of the lapsed one of version `seen`, whose history it drops.
+fn replace(record: &Redemption, seen: u64) -> Result<Action, StoreError> {
+    let record = Redemption {
+        version: seen.saturating_add(1),
+        ..record.clone()
+    };
+    let lapsed = Expression::new("version = :seen AND #status = :lapsed")
+        .name("#status", "status")
+        .number(":seen", seen)
+        .string(":lapsed", "lapsed");
+    Ok(Action::Put(item_of(&record)?, lapsed))
+}
+
+fn use_code(
+    promotion: &PromotionId,
+    serial: Serial,
+    record: &Redemption,
+    at: DateTime<Utc>,
+) -> Action {
     let usable = if serial.is_thank_you() {
         Expression::new("#state = :unused AND expires_ms > :now")
             .number(":now", at.timestamp_millis())
@@ -286,96 +341,28 @@ fn use_code(promotion: &PromotionId, serial: Serial, order: &OrderId, at: DateTi
     let condition = usable
         .name("#state", "state")
         .string(":unused", "unused")
-        .string(":redeemed", "redeemed")
-        .string(":order", order.as_str())
-        .string(
-            ":at",
-            at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
-        )
+        .string(":order", record.order_id.as_str())
         .number(":serial", serial.get());
-    Action::Update {
-        key: keys::code(promotion, serial),
-        update: "SET #state = :redeemed, order_id = :order, redeemed_at = :at, serial = :serial",
-        condition,
+    let key = keys::code(promotion, serial);
+    match record.held_until {
+        Some(until) => Action::Update {
+            key,
+            update: "SET #state = :held, order_id = :order, held_until_ms = :until, serial = :serial",
+            condition: condition
+                .string(":held", "held")
+                .number(":until", until.timestamp_millis()),
+        },
+        None => Action::Update {
+            key,
+            update: "SET #state = :redeemed, order_id = :order, redeemed_at = :at, serial = :serial",
+            condition: condition
+                .string(":redeemed", "redeemed")
+                .string(":at", timestamp(at)),
+        },
     }
 }
 
-/// The cancelled record, and the write that makes it so.
-fn cancelled(
-    order: &OrderId,
-    seen: Option<Redemption>,
-    now: DateTime<Utc>,
-) -> Result<(Redemption, Action), StoreError> {
-    let key = keys::redemption(order);
-    let Some(seen) = seen else {
-        let record = Redemption {
-            order_id: order.clone(),
-            status: RedemptionStatus::Cancelled,
-            version: 1,
-            redeemed: None,
-            cancelled_at: Some(now),
-        };
-        let put = Action::PutNew(write(&key, &record)?);
-        return Ok((record, put));
-    };
-    let unchanged = Expression::new("version = :seen").number(":seen", seen.version);
-    let record = Redemption {
-        status: RedemptionStatus::Cancelled,
-        version: seen.version.saturating_add(1),
-        cancelled_at: Some(now),
-        ..seen
-    };
-    let put = Action::Put(write(&key, &record)?, unchanged);
-    Ok((record, put))
-}
-
-/// The writes that give back what a cancelled record drew.
-fn give_back(record: &Redemption) -> Vec<Step> {
-    let Some(redeemed) = &record.redeemed else {
-        return Vec::new();
-    };
-    let mut steps = Vec::new();
-    for (index, code) in redeemed.codes.iter().enumerate() {
-        let Some(amount) = code.discount else {
-            continue;
-        };
-        let step = |kind, action| Step {
-            code: index,
-            kind,
-            action,
-        };
-        if let (CodeRef::Serial(serial), false) = (&code.code, code.keep_on_cancel) {
-            steps.push(step(
-                Kind::Code,
-                free_code(&code.promotion_id, *serial, &record.order_id),
-            ));
-        }
-        if code.limits.per_customer.is_some() {
-            let people = redeemed.people.iter();
-            steps.extend(people.map(|person| {
-                step(
-                    Kind::Customer,
-                    limits::uncount_customer(&code.promotion_id, person),
-                )
-            }));
-        }
-        if code.limits.shard_count() > 0 {
-            steps.push(step(Kind::Shard, limit_draw(code, amount).give_back()));
-        }
-    }
-    steps
-}
-
-fn free_code(promotion: &PromotionId, serial: Serial, order: &OrderId) -> Action {
-    let ours = Expression::new("order_id = :order AND #state = :redeemed")
-        .name("#state", "state")
-        .string(":order", order.as_str())
-        .string(":redeemed", "redeemed")
-        .string(":unused", "unused");
-    let update = "SET #state = :unused REMOVE order_id, redeemed_at";
-    Action::Update {
-        key: keys::code(promotion, serial),
-        update,
-        condition: ours,
-    }
+/// A time as serde writes it.
+fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }

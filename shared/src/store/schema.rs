@@ -15,12 +15,15 @@ pub const PARTITION_KEY: &str = "pk";
 pub const SORT_KEY: &str = "sk";
 /// Attribute after which the table deletes an item some time later, in seconds since 1970.
 pub const TTL: &str = "ttl";
-/// Sparse index of the mails that need attention at some time: those with [`DUE_SHARD`] and [`DUE_MS`].
+/// Sparse index of the mails and holds that need attention at some time: those with [`DUE_SHARD`] and [`DUE_MS`].
 pub const DUE_INDEX: &str = "due";
-/// Partition key of the due index, a string `0` to `7`: keeps a burst of mails off a single partition.
+/// Partition key of the due index, a string `0` to `7` for mails and `hold-0` to `hold-3` for holds: keeps a burst of either
+/// off a single partition.
 pub const DUE_SHARD: &str = "due_shard";
-/// Number of values of [`DUE_SHARD`].
+/// Number of values of [`DUE_SHARD`] for mails.
 pub const DUE_SHARDS: u64 = 8;
+/// Number of values of [`DUE_SHARD`] for holds: room for thousands a second, and few to ask when a budget runs out.
+pub const HOLD_SHARDS: u64 = 4;
 /// Sort key of the due index, a number: milliseconds since 1970.
 pub const DUE_MS: &str = "due_ms";
 
