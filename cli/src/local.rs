@@ -306,6 +306,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         EventSource::new(orders, functions.orders),
         EventSource::new(feedback, functions.feedback),
         functions.mail,
+        functions.holds,
     ));
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));

@@ -115,8 +115,11 @@ async fn load(
         .unwrap();
     seen("mail-feedback", &one);
     let one = env();
-    send_mail::State::load(&one, clock).await.unwrap();
+    send_mail::State::load(&one, clock.clone()).await.unwrap();
     seen("send-mail", &one);
+    let one = env();
+    lapse_holds::State::load(&one, clock).await.unwrap();
+    seen("lapse-holds", &one);
     (routers, asked)
 }
 
@@ -135,7 +138,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-const CALLS: [(&str, &str); 21] = [
+const CALLS: [(&str, &str); 23] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -153,6 +156,8 @@ const CALLS: [(&str, &str); 21] = [
     ("PUT /v1/redemptions/1", "redeem-code"),
     ("GET /v1/redemptions/1", "redeem-code"),
     ("POST /v1/redemptions/1/cancel", "redeem-code"),
+    ("POST /v1/redemptions/1/confirm", "redeem-code"),
+    ("POST /v1/redemptions/1/returns", "redeem-code"),
     ("POST /v1/webhooks/standard", "receive-order"),
     ("POST /v1/webhooks/shopify", "receive-order"),
     ("GET /healthz", "landing"),

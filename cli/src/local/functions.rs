@@ -11,7 +11,7 @@ use shared::http::edge;
 
 use super::LocalError;
 
-/// What the schedule gives one run of `send-mail`; on AWS the rest of its timeout.
+/// What the schedule gives one run of `send-mail` or `lapse-holds`; on AWS the rest of its timeout.
 const SEND_BUDGET: Duration = Duration::from_mins(2);
 
 /// The functions, started.
@@ -23,6 +23,7 @@ pub(super) struct Functions {
     /// Called by the queue of SES events.
     pub(super) feedback: Consumer,
     pub(super) mail: Mail,
+    pub(super) holds: Holds,
 }
 
 /// A function that a queue calls.
@@ -57,6 +58,19 @@ impl Mail {
     }
 }
 
+/// `lapse-holds`, called by the schedule.
+#[derive(Clone)]
+pub(super) struct Holds(lapse_holds::State);
+
+impl Holds {
+    /// One run; answers how many holds it ended.
+    pub(super) async fn handle(self) -> Result<usize, lambda_runtime::Error> {
+        lapse_holds::handle(&self.0, SEND_BUDGET)
+            .await
+            .map(|report| report.lapsed)
+    }
+}
+
 /// Starts every function with the stack's settings.
 pub(super) async fn load(
     settings: &BTreeMap<String, String>,
@@ -86,6 +100,9 @@ pub(super) async fn load(
     let mail = send_mail::State::load(&env(), clock.clone())
         .await
         .map_err(named("send-mail"))?;
+    let holds = lapse_holds::State::load(&env(), clock.clone())
+        .await
+        .map_err(named("lapse-holds"))?;
     let router = create_promotion::router(promotions)
         .merge(redeem_code::router(redemptions))
         .merge(receive_order::router(webhooks))
@@ -95,5 +112,6 @@ pub(super) async fn load(
         orders: Consumer::OrderCompleted(orders),
         feedback: Consumer::MailFeedback(feedback),
         mail: Mail(mail),
+        holds: Holds(holds),
     })
 }

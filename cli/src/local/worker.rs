@@ -9,14 +9,14 @@ use lambda_runtime::Error;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use super::functions::{Consumer, Mail};
+use super::functions::{Consumer, Holds, Mail};
 use super::queue::{Delivery, Queue};
 
 /// Most messages in one event. Source: `BatchSize` in the template.
 const BATCH: usize = 10;
-/// How often `send-mail` is called; on AWS each minute.
+/// How often `send-mail` and `lapse-holds` are called; on AWS each minute.
 const SEND_EVERY: Duration = Duration::from_secs(1);
-/// How often a failed run of `send-mail` is tried again before the caller is told.
+/// How often a failed run of either is tried again before the caller is told.
 const SEND_TRIES: u32 = 5;
 
 /// A queue and the function it calls, one call at a time.
@@ -72,15 +72,22 @@ pub(super) struct Worker {
     orders: EventSource,
     feedback: EventSource,
     mail: Mail,
+    holds: Holds,
     mail_turn: Mutex<()>,
 }
 
 impl Worker {
-    pub(super) fn new(orders: EventSource, feedback: EventSource, mail: Mail) -> Self {
+    pub(super) fn new(
+        orders: EventSource,
+        feedback: EventSource,
+        mail: Mail,
+        holds: Holds,
+    ) -> Self {
         Self {
             orders,
             feedback,
             mail,
+            holds,
             mail_turn: Mutex::new(()),
         }
     }
@@ -103,16 +110,17 @@ impl Worker {
         work.await
     }
 
-    /// Handles everything queued and sends everything due, until there is nothing of either. Only for [`Worker::alone`].
+    /// Handles everything queued, sends everything due and ends overdue holds, until there is nothing left of these. Only for [`Worker::alone`].
     pub(super) async fn settle(&self) -> Result<(), Error> {
         loop {
             self.orders.drain().await;
             self.feedback.drain().await;
             let sent = self.send_due().await?;
+            let lapsed = self.lapse_due().await?;
             let queued = [&self.orders, &self.feedback]
                 .iter()
                 .any(|source| source.queue.next_at().is_some());
-            if sent == 0 && !queued {
+            if sent == 0 && lapsed == 0 && !queued {
                 return Ok(());
             }
         }
@@ -125,6 +133,9 @@ impl Worker {
                 let _turn = self.mail_turn.lock().await;
                 if let Err(error) = run(Box::pin(self.mail.clone().handle())).await {
                     tracing::error!(%error, "send-mail failed; it runs again in a second");
+                }
+                if let Err(error) = run(Box::pin(self.holds.clone().handle())).await {
+                    tracing::error!(%error, "lapse-holds failed; it runs again in a second");
                 }
             }
             tokio::select! {
@@ -142,16 +153,28 @@ impl Worker {
     }
 
     async fn send_due(&self) -> Result<usize, Error> {
-        let mut tries = 0_u32;
-        loop {
-            tries = tries.saturating_add(1);
-            match run(Box::pin(self.mail.clone().handle())).await {
-                Err(error) if tries < SEND_TRIES => {
-                    tracing::warn!(%error, "send-mail failed; trying again");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-                result => return result,
+        persist("send-mail", || Box::pin(self.mail.clone().handle())).await
+    }
+
+    async fn lapse_due(&self) -> Result<usize, Error> {
+        persist("lapse-holds", || Box::pin(self.holds.clone().handle())).await
+    }
+}
+
+/// Runs a scheduled function until it succeeds or has failed [`SEND_TRIES`] times.
+async fn persist<F>(name: &str, mut handle: impl FnMut() -> F) -> Result<usize, Error>
+where
+    F: Future<Output = Result<usize, Error>> + Send + 'static,
+{
+    let mut tries = 0_u32;
+    loop {
+        tries = tries.saturating_add(1);
+        match run(handle()).await {
+            Err(error) if tries < SEND_TRIES => {
+                tracing::warn!(%error, function = name, "a scheduled run failed; trying again");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
+            result => return result,
         }
     }
 }

@@ -50,6 +50,7 @@ struct CodeRow {
 #[serde(rename_all = "lowercase")]
 enum RowStatus {
     Unused,
+    Held,
     Redeemed,
     Voided,
     Expired,
@@ -59,6 +60,7 @@ impl RowStatus {
     fn as_str(self) -> &'static str {
         match self {
             Self::Unused => "unused",
+            Self::Held => "held",
             Self::Redeemed => "redeemed",
             Self::Voided => "voided",
             Self::Expired => "expired",
@@ -233,6 +235,10 @@ async fn list_single_use(
 
 fn row(key: &CodeKey, promotion: &Promotion, listed: ListedCode, now: DateTime<Utc>) -> CodeRow {
     let status = match listed.item.as_ref() {
+        Some(CodeItem {
+            state: CodeState::Held,
+            ..
+        }) => RowStatus::Held,
         Some(CodeItem {
             state: CodeState::Redeemed,
             ..

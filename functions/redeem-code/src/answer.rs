@@ -6,6 +6,7 @@ use shared::domain::order::OrderId;
 use shared::domain::redemption::{
     CodeAnswer, CodeRef, Priced, RedeemedCode, Redemption, RedemptionStatus,
 };
+use shared::domain::returns::Return;
 use shared::http::Problem;
 use shared::store::Freshness;
 
@@ -20,10 +21,15 @@ pub(crate) struct RedemptionAnswer {
     priced: Option<Priced>,
     #[serde(skip_serializing_if = "Option::is_none")]
     codes: Option<Vec<CodeAnswer>>,
+    /// Absent for a hold that was not confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     redeemed_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<Return>,
 }
 
 impl RedemptionAnswer {
@@ -54,8 +60,11 @@ impl RedemptionAnswer {
             redeemed_at: record
                 .redeemed
                 .as_ref()
+                .filter(|_| record.held_until.is_none())
                 .map(|redeemed| redeemed.redeemed_at),
+            held_until: record.held_until,
             cancelled_at: record.cancelled_at,
+            returns: record.returns.clone(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! `redeem-code`: what codes are worth (quotes), and using them for an order, exactly once.
 
 mod answer;
+mod change;
 mod explanation;
 mod quote;
 mod redeem;
@@ -60,7 +61,9 @@ pub fn router(state: State) -> Router {
             "/v1/redemptions/{order_id}",
             put(redeem::redeem).get(redeem::read),
         )
-        .route("/v1/redemptions/{order_id}/cancel", post(redeem::cancel))
+        .route("/v1/redemptions/{order_id}/confirm", post(change::confirm))
+        .route("/v1/redemptions/{order_id}/cancel", post(change::cancel))
+        .route("/v1/redemptions/{order_id}/returns", post(change::returns))
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

@@ -1,4 +1,4 @@
-//! `/v1/redemptions/{order_id}`: redeem, read, cancel.
+//! `/v1/redemptions/{order_id}`: redeem, or hold, and read.
 //!
 //! A redemption that goes through is one request to the table. Only a refusal looks further, because the order may have
 //! redeemed the same request before: then that first answer stands, whatever its promotion has become since.
@@ -12,7 +12,7 @@ use shared::domain::identity::PersonHash;
 use shared::domain::order::OrderId;
 use shared::domain::redemption::{Priced, Reason, Redeemed, Redemption, RedemptionStatus, Refusal};
 use shared::http::body::json;
-use shared::http::{Body, FieldError, NoBody, Problem};
+use shared::http::{Body, FieldError, Problem};
 use shared::store::{Obstacle, Redeem};
 
 use crate::State;
@@ -99,12 +99,18 @@ impl Call {
             codes: resolved.iter().filter_map(Resolved::record).collect(),
             priced,
         };
+        let held_until = self.request.hold.map(|hold| hold.end(self.now));
         Redemption {
             order_id: self.order_id.clone(),
-            status: RedemptionStatus::Redeemed,
+            status: match held_until {
+                Some(_) => RedemptionStatus::Held,
+                None => RedemptionStatus::Redeemed,
+            },
             version: 1,
+            held_until,
             redeemed: Some(redeemed),
             cancelled_at: None,
+            returns: Vec::new(),
         }
     }
 
@@ -115,8 +121,14 @@ impl Call {
         mut resolved: Vec<Resolved>,
         fingerprint: &str,
     ) -> Result<Redemption, Problem> {
-        if let Some(recorded) = state.store.redemption(&self.order_id).await? {
-            return first_answer(recorded, fingerprint);
+        match state.store.redemption(&self.order_id).await? {
+            Some(recorded) if !recorded.makes_way_at(self.now) => {
+                return first_answer(recorded, fingerprint);
+            }
+            Some(recorded) if recorded.is_overdue_at(self.now) => {
+                state.store.lapse(&self.order_id, self.now).await?;
+            }
+            Some(_) | None => {}
         }
         let observed = observe(state, &resolved, &[]).await?;
         judge_items(&mut resolved, &observed, self.now);
@@ -179,21 +191,6 @@ pub(crate) async fn read(
         .await?
         .ok_or_else(unknown)?;
     RedemptionAnswer::render(&state, &record, state.clock.now())
-        .await
-        .map(Body)
-}
-
-pub(crate) async fn cancel(
-    Shared(state): Shared<State>,
-    Path(order_id): Path<String>,
-    _: NoBody,
-) -> Result<Body<RedemptionAnswer>, Problem> {
-    let order_id = OrderId::try_from(order_id).map_err(|error| {
-        Problem::invalid_body(vec![FieldError::new("/order_id", error.to_string())])
-    })?;
-    let now = state.clock.now();
-    let record = state.store.cancel(&order_id, now).await?;
-    RedemptionAnswer::render(&state, &record, now)
         .await
         .map(Body)
 }

@@ -5,7 +5,7 @@ use shared::domain::Fault;
 use shared::domain::cart::Cart;
 use shared::domain::code::{MAX_TYPED_CHARS, TypedCode};
 use shared::domain::identity::{IdentityKey, PersonHash};
-use shared::domain::redemption::{Customer, MAX_CODES};
+use shared::domain::redemption::{Customer, HoldSeconds, MAX_CODES};
 
 /// Longest text that names a customer, in bytes.
 const MAX_IDENTITY_BYTES: usize = 254;
@@ -40,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) codes: Vec<TypedCode>,
     pub(crate) customer: Option<Customer>,
     pub(crate) cart: Cart,
+    /// How long to hold the order instead of redeeming it at once.
+    pub(crate) hold: Option<HoldSeconds>,
 }
 
 impl QuoteBody {
@@ -57,22 +59,22 @@ impl QuoteBody {
 impl RedemptionBody {
     pub(crate) fn check(self) -> Result<Request, Vec<Fault>> {
         let mut faults = Vec::new();
-        if self.hold_seconds.is_some() {
-            faults.push(Fault::new(
-                "/hold_seconds",
-                "holds are not available yet; leave this out",
-            ));
-        }
+        let hold = self.hold_seconds.map(HoldSeconds::try_from);
+        let hold = hold.transpose().unwrap_or_else(|error| {
+            faults.push(Fault::new("/hold_seconds", error.to_string()));
+            None
+        });
         if self.codes.is_empty() {
             faults.push(Fault::new("/codes", "a redemption needs at least one code"));
         }
-        check(
+        let request = check(
             &self.codes,
             self.customer,
             self.client_ip.as_deref(),
             self.cart,
             faults,
-        )
+        )?;
+        Ok(Request { hold, ..request })
     }
 }
 
@@ -130,15 +132,18 @@ fn check(
         codes: once,
         customer,
         cart,
+        hold: None,
     })
 }
 
-/// What makes two requests the same: the set of codes, the customer and the cart, however they were typed.
+/// What makes two requests the same: the set of codes, the customer, the cart and the hold, however they were typed.
 #[derive(Serialize)]
 struct Canonical<'a> {
     codes: Vec<String>,
     customer: &'a Option<Customer>,
     cart: &'a Cart,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_seconds: Option<HoldSeconds>,
 }
 
 impl Request {
@@ -162,6 +167,7 @@ impl Request {
             codes,
             customer: &self.customer,
             cart: &self.cart,
+            hold_seconds: self.hold,
         };
         Ok(key.fingerprint(&serde_json::to_vec(&canonical)?))
     }
@@ -200,6 +206,13 @@ mod tests {
             fingerprint(json!(["hanako 10", "thx97k3m9qxa2f4t", "HANAKO10"]))
         );
         assert_ne!(first, fingerprint(json!(["HANAKO10"])));
+        let held = |seconds: u32| {
+            let request = body(|body| body["hold_seconds"] = json!(seconds)).unwrap();
+            request.fingerprint(&key).unwrap()
+        };
+        assert_eq!(held(60), held(60));
+        assert_ne!(held(60), held(61));
+        assert_ne!(held(60), body(|_| ()).unwrap().fingerprint(&key).unwrap());
         let dearer = body(|body| body["cart"]["lines"][0]["unit_price"] = json!(2)).unwrap();
         assert_ne!(
             body(|_| ()).unwrap().fingerprint(&key).unwrap(),
@@ -213,7 +226,7 @@ mod tests {
             body["codes"] = json!(["", "x".repeat(65)]);
             body["customer"] = json!({"phone": ""});
             body["client_ip"] = json!("localhost");
-            body["hold_seconds"] = json!(60);
+            body["hold_seconds"] = json!(86_401);
             body["cart"]["lines"][0]["quantity"] = json!(0);
         });
         let pointers: Vec<_> = faults
@@ -233,5 +246,7 @@ mod tests {
         let eleven: Vec<_> = (0..11).map(|number| format!("WORD{number}")).collect();
         assert!(body(|body| body["codes"] = json!(eleven)).is_err());
         assert!(body(|body| body["codes"] = json!([])).is_err());
+        assert!(body(|body| body["hold_seconds"] = json!(0)).is_err());
+        assert!(body(|body| body["hold_seconds"] = json!(86_400)).is_ok());
     }
 }

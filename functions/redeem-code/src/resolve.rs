@@ -229,6 +229,10 @@ impl Resolved {
         };
         let reason = match item {
             None if draw.serial.is_thank_you() => Reason::CodeUnknown,
+            // An overdue hold makes way for whoever comes next.
+            Some(item) if item.state == CodeState::Held && item.overdue_hold(now).is_none() => {
+                Reason::CodeAlreadyRedeemed
+            }
             Some(CodeItem {
                 state: CodeState::Redeemed,
                 ..
@@ -304,6 +308,8 @@ impl Resolved {
             reason: self.verdict.err(),
             keep_on_cancel: found.promotion.terms.restore == Restore::Never,
             limits: found.promotion.terms.limits,
+            restore_budget_on_return: found.promotion.terms.restore_budget_on_return,
+            returned: Amount::ZERO,
         })
     }
 }

@@ -1,0 +1,58 @@
+//! `POST /v1/redemptions/{order_id}/…`: confirm a hold, cancel, return lines. Each answers with the order as it then stands.
+
+use axum::extract::{Path, State as Shared};
+use chrono::{DateTime, Utc};
+use shared::domain::order::OrderId;
+use shared::domain::redemption::Redemption;
+use shared::domain::returns::ReturnRequest;
+use shared::http::{Body, FieldError, NoBody, Problem};
+
+use crate::State;
+use crate::answer::RedemptionAnswer;
+
+pub(crate) async fn confirm(
+    Shared(state): Shared<State>,
+    Path(order_id): Path<String>,
+    _: NoBody,
+) -> Result<Body<RedemptionAnswer>, Problem> {
+    let (order_id, now) = (known(order_id)?, state.clock.now());
+    let record = state.store.confirm(&order_id, now).await?;
+    answer(&state, &record, now).await
+}
+
+pub(crate) async fn cancel(
+    Shared(state): Shared<State>,
+    Path(order_id): Path<String>,
+    _: NoBody,
+) -> Result<Body<RedemptionAnswer>, Problem> {
+    // An order id never seen is cancelled too, so it must be one.
+    let order_id = OrderId::try_from(order_id).map_err(|error| {
+        Problem::invalid_body(vec![FieldError::new("/order_id", error.to_string())])
+    })?;
+    let now = state.clock.now();
+    let record = state.store.cancel(&order_id, now).await?;
+    answer(&state, &record, now).await
+}
+
+pub(crate) async fn returns(
+    Shared(state): Shared<State>,
+    Path(order_id): Path<String>,
+    Body(request): Body<ReturnRequest>,
+) -> Result<Body<RedemptionAnswer>, Problem> {
+    let (order_id, now) = (known(order_id)?, state.clock.now());
+    let record = state.store.return_lines(&order_id, &request, now).await?;
+    answer(&state, &record, now).await
+}
+
+/// The order a path names; text that is no order id names none.
+fn known(order_id: String) -> Result<OrderId, Problem> {
+    OrderId::try_from(order_id).map_err(|_| Problem::not_found("redemption"))
+}
+
+async fn answer(
+    state: &State,
+    record: &Redemption,
+    now: DateTime<Utc>,
+) -> Result<Body<RedemptionAnswer>, Problem> {
+    RedemptionAnswer::render(state, record, now).await.map(Body)
+}
