@@ -258,6 +258,8 @@ impl Resolved {
                     self.judge(item.as_ref(), &draw, now);
                 }
             }
+            // What is wrong with the code itself comes first.
+            Obstacle::Customer | Obstacle::Limit(_) if self.verdict.is_err() => {}
             Obstacle::Customer => self.verdict = Err(Reason::CustomerLimitReached),
             Obstacle::Limit(shortage) => self.verdict = Err(shortage_reason(*shortage)),
         }

@@ -1,0 +1,640 @@
+//! Holds: what they keep from others, how they end, and that the books agree whatever comes in whatever order.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use chrono::TimeDelta;
+use http::Request;
+use http_body_util::BodyExt;
+use integration::faults::{Fault, FaultProxy};
+use integration::{Stack, redemption};
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use tokio::sync::Barrier;
+use tower::ServiceExt;
+
+/// A stack, and the functions at its table under a clock of their own, so that only the test ends holds.
+pub(crate) struct Shop {
+    pub(crate) stack: Stack,
+    pub(crate) proxy: FaultProxy,
+    clock: Clock,
+    router: axum::Router,
+    schedule: lapse_holds::State,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let stack = Stack::start().await;
+        let proxy = FaultProxy::start(stack.running().dynamodb_url()).await;
+        let clock = Clock::default();
+        let (router, schedule) = functions(&stack, &proxy, &clock).await;
+        Self {
+            stack,
+            proxy,
+            clock,
+            router,
+            schedule,
+        }
+    }
+
+    /// A promotion of single-use codes, 10 % off, whose books are open, and `count` codes of it.
+    pub(crate) async fn promotion(&self, count: u64, terms: Value) -> (Value, Vec<String>) {
+        let mut all = json!({"limits": {"budget": 10_000_000, "redemptions": 100_000}});
+        for (name, value) in terms.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        let promotion = self.stack.promotion(all).await;
+        let codes = self.stack.codes(&promotion, count).await;
+        (promotion, codes)
+    }
+
+    pub(crate) async fn call(&self, call: &str, body: Value) -> (u16, Value) {
+        send(&self.router, call, body).await
+    }
+
+    async fn lapse_due(&self) -> usize {
+        let budget = std::time::Duration::from_secs(60);
+        lapse_holds::handle(&self.schedule, budget)
+            .await
+            .unwrap()
+            .lapsed
+    }
+
+    pub(crate) async fn spent(&self, promotion: &Value) -> (u64, u64) {
+        let path = format!("GET /v1/promotions/{}", promotion["id"].as_str().unwrap());
+        let spent = &self.stack.admin(&path, Value::Null).await.expect(200).body["spent"];
+        (
+            spent["amount"].as_u64().unwrap(),
+            spent["redemptions"].as_u64().unwrap(),
+        )
+    }
+
+    /// What an order's record says it still draws: amount and uses. For promotions that take returns back.
+    async fn drawn(&self, order: &str) -> (u64, u64) {
+        let (status, record) = self
+            .call(&format!("GET /v1/redemptions/{order}"), Value::Null)
+            .await;
+        let draws = status == 200 && (record["status"] == "held" || record["status"] == "redeemed");
+        if !draws {
+            return (0, 0);
+        }
+        let returns = record["returns"].as_array().cloned().unwrap_or_default();
+        let back: u64 = returns
+            .iter()
+            .map(|made| made["discount"].as_u64().unwrap())
+            .sum();
+        (record["discount"].as_u64().unwrap() - back, 1)
+    }
+
+    async fn worth(&self, code: &str) -> Value {
+        let (_, quote) = self.call("POST /v1/quotes", redemption(&[code])).await;
+        quote["codes"][0].clone()
+    }
+}
+
+async fn functions(
+    stack: &Stack,
+    proxy: &FaultProxy,
+    clock: &Clock,
+) -> (axum::Router, lapse_holds::State) {
+    let env = || stack.env_through(&proxy.url);
+    let state = redeem_code::State::load(&env(), clock.clone())
+        .await
+        .unwrap();
+    let schedule = lapse_holds::State::load(&env(), clock.clone())
+        .await
+        .unwrap();
+    (
+        shared::http::edge::finish(redeem_code::router(state)),
+        schedule,
+    )
+}
+
+async fn send(router: &axum::Router, call: &str, body: Value) -> (u16, Value) {
+    let (method, path) = call.split_once(' ').unwrap();
+    let body = if body.is_null() {
+        Body::empty()
+    } else {
+        Body::from(body.to_string())
+    };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", "Bearer okaeri_local_checkout")
+        .body(body)
+        .unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap())
+}
+
+/// A redemption's body that holds for a minute.
+fn hold(code: &str) -> Value {
+    let mut body = redemption(&[code]);
+    body["hold_seconds"] = json!(60);
+    body
+}
+
+const MINUTE: TimeDelta = TimeDelta::minutes(1);
+
+#[tokio::test]
+async fn a_hold_is_kept_from_others_and_confirmed_for_good() {
+    let stack = Stack::start().await;
+    let promotion = stack.promotion(json!({"limits": {"budget": 10_000}})).await;
+    let code = stack.codes(&promotion, 1).await.remove(0);
+    let first = stack
+        .checkout("PUT /v1/redemptions/1", hold(&code))
+        .await
+        .expect(201);
+    assert_eq!(first.body["status"], "held");
+    assert!(first.body["held_until"].is_string());
+    assert_eq!(first.body["redeemed_at"], Value::Null);
+    let again = stack
+        .checkout("PUT /v1/redemptions/1", hold(&code))
+        .await
+        .expect(200);
+    assert_eq!(again.text, first.text);
+    let path = format!(
+        "GET /v1/promotions/{}/codes",
+        promotion["id"].as_str().unwrap()
+    );
+    let listed = stack.admin(&path, Value::Null).await.expect(200).body;
+    assert_eq!(
+        (
+            &listed["codes"][0]["status"],
+            &listed["codes"][0]["order_id"]
+        ),
+        (&json!("held"), &json!("1"))
+    );
+    let other = stack.redeem("2", &code).await.expect(409);
+    assert_eq!(other.body["code"], "code-already-redeemed");
+    let other = stack.redeem("1", &code).await.expect(409);
+    assert_eq!(other.body["code"], "order-already-redeemed");
+    let quote = stack
+        .checkout("POST /v1/quotes", redemption(&[&code]))
+        .await
+        .expect(200);
+    assert_eq!(quote.body["codes"][0]["reason"], "code-already-redeemed");
+
+    let confirmed = stack
+        .checkout("POST /v1/redemptions/1/confirm", json!({}))
+        .await
+        .expect(200);
+    assert_eq!(confirmed.body["status"], "redeemed");
+    assert!(confirmed.body["redeemed_at"].is_string());
+    for _ in 0..2 {
+        stack.advance("PT2M").await;
+        let again = stack
+            .checkout("POST /v1/redemptions/1/confirm", Value::Null)
+            .await
+            .expect(200);
+        assert_eq!(again.text, confirmed.text);
+        let again = stack
+            .checkout("PUT /v1/redemptions/1", hold(&code))
+            .await
+            .expect(200);
+        assert_eq!(again.text, confirmed.text);
+    }
+    let listed = stack.admin(&path, Value::Null).await.expect(200).body;
+    assert_eq!(listed["codes"][0]["status"], "redeemed");
+    stack
+        .checkout("POST /v1/redemptions/9/confirm", Value::Null)
+        .await
+        .expect(404);
+}
+
+#[tokio::test]
+async fn a_hold_that_ends_unpaid_gives_everything_back_and_the_order_may_come_again() {
+    let stack = Stack::start().await;
+    let limits = json!({"budget": 396, "redemptions": 1, "per_customer": 1});
+    let promotion = stack
+        .promotion(json!({"limits": limits, "restore": "never"}))
+        .await;
+    let code = stack.codes(&promotion, 1).await.remove(0);
+    let mut body = hold(&code);
+    body["customer"] = json!({"id": "7"});
+    for _ in 0..2 {
+        stack
+            .checkout("PUT /v1/redemptions/1", body.clone())
+            .await
+            .expect(201);
+        stack.advance("PT1M").await;
+        let lapsed = stack
+            .checkout("GET /v1/redemptions/1", Value::Null)
+            .await
+            .expect(200);
+        assert_eq!(lapsed.body["status"], "lapsed");
+        let late = stack
+            .checkout("POST /v1/redemptions/1/confirm", Value::Null)
+            .await
+            .expect(409);
+        assert_eq!(late.body["code"], "hold-lapsed");
+        let path = format!("GET /v1/promotions/{}", promotion["id"].as_str().unwrap());
+        let spent = stack.admin(&path, Value::Null).await.expect(200).body["spent"].clone();
+        assert_eq!(spent, json!({"amount": 0, "redemptions": 0}));
+    }
+    body["hold_seconds"] = Value::Null;
+    stack
+        .checkout("PUT /v1/redemptions/2", body.clone())
+        .await
+        .expect(201);
+    let refused = stack
+        .checkout("PUT /v1/redemptions/1", body)
+        .await
+        .expect(409);
+    assert_eq!(refused.body["code"], "code-already-redeemed");
+}
+
+#[tokio::test]
+async fn hold_seconds_out_of_bounds_are_pointed_at() {
+    let stack = Stack::start().await;
+    for seconds in [json!(0), json!(86_401), json!(-1), json!("60")] {
+        let mut body = redemption(&["HELLO"]);
+        body["hold_seconds"] = seconds;
+        let refused = stack
+            .checkout("PUT /v1/redemptions/1", body)
+            .await
+            .expect(400);
+        assert_eq!(refused.pointers(), ["/hold_seconds"]);
+    }
+}
+
+#[tokio::test]
+async fn a_warm_hold_is_one_request_and_only_who_takes_its_code_over_makes_more() {
+    let shop = Shop::open().await;
+    let (_, codes) = shop.promotion(2, json!({})).await;
+    shop.call("PUT /v1/redemptions/0", hold(&codes[0])).await;
+    shop.proxy.take_operations();
+    assert_eq!(
+        shop.call("PUT /v1/redemptions/1", hold(&codes[1])).await.0,
+        201
+    );
+    assert_eq!(shop.proxy.take_operations(), ["TransactWriteItems"]);
+    assert_eq!(
+        shop.call("PUT /v1/redemptions/2", hold(&codes[1])).await.0,
+        409
+    );
+    assert_eq!(shop.proxy.take_operations(), ["TransactWriteItems"]);
+    shop.clock.advance(MINUTE);
+    shop.worth(&codes[1]).await;
+    shop.call("GET /v1/redemptions/1", Value::Null).await;
+    shop.proxy.take_operations();
+    assert_eq!(
+        shop.call("PUT /v1/redemptions/2", hold(&codes[1])).await.0,
+        201
+    );
+    let expected = [
+        "TransactWriteItems",
+        "GetItem",
+        "TransactWriteItems",
+        "TransactWriteItems",
+    ];
+    assert_eq!(shop.proxy.take_operations(), expected);
+    let (_, lapsed) = shop.call("GET /v1/redemptions/1", Value::Null).await;
+    assert_eq!(lapsed["status"], "lapsed");
+}
+
+#[tokio::test]
+async fn whoever_meets_an_overdue_hold_ends_it_and_goes_on() {
+    for (call, status, becomes) in [
+        ("PUT /v1/redemptions/1", 201, "held"),
+        ("POST /v1/redemptions/1/confirm", 409, "lapsed"),
+        ("POST /v1/redemptions/1/cancel", 200, "cancelled"),
+    ] {
+        let shop = Shop::open().await;
+        let (promotion, codes) = shop.promotion(1, json!({})).await;
+        let (_, first) = shop.call("PUT /v1/redemptions/1", hold(&codes[0])).await;
+        shop.clock.advance(MINUTE);
+        assert_eq!(shop.worth(&codes[0]).await["applied"], true);
+        let body = if call.starts_with("PUT") {
+            hold(&codes[0])
+        } else {
+            Value::Null
+        };
+        assert_eq!(shop.call(call, body).await.0, status, "{call}");
+        let (_, record) = shop.call("GET /v1/redemptions/1", Value::Null).await;
+        assert_eq!(record["status"], becomes, "{call}");
+        let held = u64::from(becomes == "held");
+        assert_eq!(shop.spent(&promotion).await, (396 * held, held), "{call}");
+        if held == 1 {
+            assert_ne!(record["held_until"], first["held_until"]);
+        }
+        assert_eq!(shop.lapse_due().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_refuses_only_after_the_overdue_holds_that_draw_on_it_ended() {
+    for limits in [
+        json!({"budget": 400}),
+        json!({"redemptions": 1}),
+        json!({"per_customer": 1}),
+    ] {
+        let shop = Shop::open().await;
+        let (_, codes) = shop.promotion(2, json!({"limits": limits})).await;
+        let (_, others) = shop.promotion(1, json!({})).await;
+        shop.call("PUT /v1/redemptions/0", hold(&others[0])).await;
+        let with_customer = |mut body: Value| {
+            body["customer"] = json!({"id": "7"});
+            body
+        };
+        let first = with_customer(hold(&codes[0]));
+        assert_eq!(shop.call("PUT /v1/redemptions/1", first).await.0, 201);
+        let second = with_customer(redemption(&[&codes[1]]));
+        assert_eq!(
+            shop.call("PUT /v1/redemptions/2", second.clone()).await.0,
+            422
+        );
+        shop.clock.advance(MINUTE);
+        assert_eq!(
+            shop.call("PUT /v1/redemptions/2", second).await.0,
+            201,
+            "{limits}"
+        );
+        let (_, ended) = shop.call("GET /v1/redemptions/1", Value::Null).await;
+        assert_eq!(ended["status"], "lapsed");
+        let (_, other) = shop.call("GET /v1/redemptions/0", Value::Null).await;
+        assert_eq!(other["status"], "held", "not this promotion's");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_16_orders_racing_an_overdue_holds_code_exactly_one_takes_it() {
+    let shop = Arc::new(Shop::open().await);
+    let (promotion, codes) = shop.promotion(5, json!({})).await;
+    for (round, code) in codes.iter().enumerate() {
+        let first = format!("PUT /v1/redemptions/{round}");
+        assert_eq!(shop.call(&first, hold(code)).await.0, 201);
+        shop.clock.advance(MINUTE);
+        let barrier = Arc::new(Barrier::new(16));
+        let tasks: Vec<_> = (0..16)
+            .map(|number| {
+                let (shop, barrier, body) =
+                    (Arc::clone(&shop), Arc::clone(&barrier), redemption(&[code]));
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    let call = format!("PUT /v1/redemptions/{round}-{number}");
+                    shop.call(&call, body).await.0
+                })
+            })
+            .collect();
+        let mut statuses = Vec::new();
+        for task in tasks {
+            statuses.push(task.await.unwrap());
+        }
+        statuses.sort_unstable();
+        let mut expected = vec![409; 16];
+        expected[0] = 201;
+        assert_eq!(statuses, expected);
+    }
+    assert_eq!(shop.spent(&promotion).await, (396 * 5, 5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn confirmations_cancellations_and_lapses_at_once_leave_the_books_in_order() {
+    let shop = Shop::open().await;
+    let late = Clock::default();
+    late.advance(MINUTE * 2);
+    let (late_router, late_schedule) = functions(&shop.stack, &shop.proxy, &late).await;
+    let shop = Arc::new(shop);
+    let (promotion, codes) = shop.promotion(8, json!({})).await;
+    let mut uses = 0;
+    for (round, code) in codes.iter().enumerate() {
+        let order = format!("/v1/redemptions/{round}");
+        assert_eq!(shop.call(&format!("PUT {order}"), hold(code)).await.0, 201);
+        let barrier = Arc::new(Barrier::new(16));
+        let tasks: Vec<_> = (0..16)
+            .map(|number| {
+                let (shop, barrier) = (Arc::clone(&shop), Arc::clone(&barrier));
+                let (late_router, schedule) = (late_router.clone(), late_schedule.clone());
+                // Every other round without cancellations, which otherwise always have the last word.
+                let kind = if round % 2 == 0 {
+                    number % 4
+                } else {
+                    number % 3
+                };
+                let order = order.clone();
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    let budget = std::time::Duration::from_secs(60);
+                    match kind {
+                        0 => drop(
+                            shop.call(&format!("POST {order}/confirm"), Value::Null)
+                                .await,
+                        ),
+                        1 => drop(lapse_holds::handle(&schedule, budget).await.unwrap()),
+                        2 => drop(
+                            send(&late_router, &format!("POST {order}/confirm"), Value::Null).await,
+                        ),
+                        _ => drop(
+                            shop.call(&format!("POST {order}/cancel"), Value::Null)
+                                .await,
+                        ),
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let (_, record) = shop.call(&format!("GET {order}"), Value::Null).await;
+        let redeemed = record["status"] == "redeemed";
+        assert_ne!(record["status"], "held");
+        uses += u64::from(redeemed);
+        assert_eq!(shop.spent(&promotion).await, (396 * uses, uses), "{record}");
+        assert_eq!(shop.worth(code).await["applied"], !redeemed, "{record}");
+    }
+}
+
+#[tokio::test]
+async fn a_confirmation_whose_answer_is_lost_is_made_once() {
+    let shop = Shop::open().await;
+    let faults = faults();
+    let (promotion, codes) = shop.promotion(faults.len() as u64, json!({})).await;
+    for (order, (fault, code)) in faults.iter().zip(&codes).enumerate() {
+        shop.call(&format!("PUT /v1/redemptions/{order}"), hold(code))
+            .await;
+        shop.proxy.once("TransactWriteItems", fault.clone());
+        let confirm = format!("POST /v1/redemptions/{order}/confirm");
+        let (status, answer) = shop.call(&confirm, Value::Null).await;
+        assert_eq!(
+            (status, &answer["status"]),
+            (200, &json!("redeemed")),
+            "{fault:?}"
+        );
+        assert_eq!(shop.call(&confirm, Value::Null).await, (200, answer));
+        let uses = order as u64 + 1;
+        assert_eq!(shop.spent(&promotion).await, (396 * uses, uses));
+    }
+    assert_eq!(shop.proxy.faults(), faults.len());
+}
+
+#[tokio::test]
+async fn a_lapse_whose_answer_is_lost_gives_back_once() {
+    let shop = Shop::open().await;
+    for fault in faults() {
+        let (promotion, codes) = shop.promotion(1, json!({})).await;
+        let order = format!("PUT /v1/redemptions/{}", codes[0]);
+        shop.call(&order, hold(&codes[0])).await;
+        shop.clock.advance(MINUTE);
+        shop.proxy.once("TransactWriteItems", fault.clone());
+        shop.lapse_due().await;
+        shop.lapse_due().await;
+        assert_eq!(shop.spent(&promotion).await, (0, 0), "{fault:?}");
+        assert_eq!(shop.call(&order, hold(&codes[0])).await.0, 201);
+        assert_eq!(shop.spent(&promotion).await, (396, 1), "{fault:?}");
+    }
+}
+
+/// What can happen to a transaction on its way.
+pub(crate) fn faults() -> Vec<Fault> {
+    vec![
+        Fault::DropRequest,
+        Fault::ApplyThenDropReply,
+        Fault::ApplyThen500,
+        Fault::Duplicate,
+        Fault::Cancel(vec!["TransactionConflict", "None"]),
+        Fault::Cancel(vec!["None", "TransactionConflict"]),
+        Fault::Cancel(vec!["ConditionalCheckFailed", "ThrottlingError"]),
+    ]
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Redeem,
+    Hold,
+    Confirm,
+    Cancel,
+    Lapse,
+    Return,
+}
+
+const STEPS: [Step; 6] = [
+    Step::Redeem,
+    Step::Hold,
+    Step::Confirm,
+    Step::Cancel,
+    Step::Lapse,
+    Step::Return,
+];
+
+/// What an order is, as simply as it can be said; the request that made it is kept with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    New,
+    Held,
+    Redeemed(Step),
+    Lapsed,
+    Cancelled,
+}
+
+/// What a step answers, and what the order is then.
+fn model(is: Is, step: Step) -> (u16, Is) {
+    match (is, step) {
+        (Is::Held, Step::Lapse) => (0, Is::Lapsed),
+        (_, Step::Lapse) => (0, is),
+        (Is::Cancelled, Step::Cancel) => (200, is),
+        (Is::Cancelled, _) => (409, is),
+        (_, Step::Cancel) => (200, Is::Cancelled),
+        (Is::New | Is::Lapsed, Step::Redeem) => (201, Is::Redeemed(Step::Redeem)),
+        (Is::New | Is::Lapsed, Step::Hold) => (201, Is::Held),
+        (Is::New, Step::Confirm | Step::Return) => (404, is),
+        (Is::Lapsed, Step::Confirm | Step::Return) => (409, is),
+        (Is::Held, Step::Hold) => (200, is),
+        (Is::Held, Step::Redeem) => (409, is),
+        (Is::Held, Step::Confirm) => (200, Is::Redeemed(Step::Hold)),
+        (Is::Held, Step::Return) => (422, is),
+        (Is::Redeemed(made), Step::Redeem | Step::Hold) => {
+            (if made == step { 200 } else { 409 }, is)
+        }
+        (Is::Redeemed(_), Step::Confirm | Step::Return) => (200, is),
+    }
+}
+
+/// All sequences of up to four steps in which only the last one is refused or does nothing; what comes after such a step
+/// is covered by the sequence without it, since the books are looked at in between.
+fn sequences() -> Vec<Vec<Step>> {
+    let mut open = vec![(Vec::new(), Is::New)];
+    let mut all: Vec<Vec<Step>> = Vec::new();
+    for _ in 0..4 {
+        let longer: Vec<(Vec<Step>, u16, Is, Is)> = open
+            .iter()
+            .flat_map(|(sequence, is)| {
+                STEPS.map(|step| {
+                    let (status, then) = model(*is, step);
+                    ([sequence.as_slice(), &[step]].concat(), status, *is, then)
+                })
+            })
+            .collect();
+        all.extend(longer.iter().map(|(sequence, ..)| sequence.clone()));
+        open = longer
+            .into_iter()
+            .filter(|(_, status, is, then)| is != then || matches!(status, 200 | 201))
+            .map(|(sequence, .., then)| (sequence, then))
+            .collect();
+    }
+    all
+}
+
+#[tokio::test]
+async fn in_every_order_of_up_to_four_steps_spent_is_what_the_records_still_draw() {
+    let shop = Shop::open().await;
+    let sequences = sequences();
+    let terms = json!({"restore_budget_on_return": true});
+    let (promotion, codes) = shop.promotion(sequences.len() as u64, terms).await;
+    let cart =
+        json!({"currency": "JPY", "lines": [{"sku": "A", "quantity": 3, "unit_price": 1115}]});
+    let (mut amount, mut uses) = (0, 0);
+    for (order, (sequence, code)) in sequences.iter().zip(&codes).enumerate() {
+        let path = format!("/v1/redemptions/{order}");
+        let mut is = Is::New;
+        for (number, step) in sequence.iter().enumerate() {
+            let mut put = json!({"codes": [code], "cart": cart});
+            let (expected, then) = model(is, *step);
+            let status = match step {
+                Step::Redeem => shop.call(&format!("PUT {path}"), put).await.0,
+                Step::Hold => {
+                    put["hold_seconds"] = json!(60);
+                    shop.call(&format!("PUT {path}"), put).await.0
+                }
+                Step::Confirm => {
+                    shop.call(&format!("POST {path}/confirm"), Value::Null)
+                        .await
+                        .0
+                }
+                Step::Cancel => {
+                    shop.call(&format!("POST {path}/cancel"), Value::Null)
+                        .await
+                        .0
+                }
+                Step::Return => {
+                    let body = json!({"return_id": number.to_string(), "lines": [{"line": 0, "quantity": 1}]});
+                    shop.call(&format!("POST {path}/returns"), body).await.0
+                }
+                // By turns time only passes, and whoever comes next meets the overdue hold, or the schedule ends it.
+                Step::Lapse => {
+                    shop.clock.advance(MINUTE);
+                    if order % 2 == 0 {
+                        shop.lapse_due().await;
+                    }
+                    0
+                }
+            };
+            assert_eq!(status, expected, "{sequence:?} at {number}");
+            is = then;
+        }
+        let (drawn, used) = shop.drawn(&order.to_string()).await;
+        amount += drawn;
+        uses += used;
+        assert_eq!(shop.spent(&promotion).await, (amount, uses), "{sequence:?}");
+        let free = !matches!(is, Is::Held | Is::Redeemed(_));
+        assert_eq!(shop.worth(code).await["applied"], free, "{sequence:?}");
+        // What is still held must not end in the middle of a later sequence.
+        if matches!(is, Is::Held | Is::Lapsed) {
+            shop.clock.advance(MINUTE);
+            shop.lapse_due().await;
+            (amount, uses) = (amount - drawn, uses - used);
+        }
+    }
+}
