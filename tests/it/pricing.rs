@@ -154,7 +154,7 @@ async fn a_quote_that_asks_for_it_is_explained_step_by_step() {
     let gone = word(&stack, "GONE", json!({})).await;
     let path = format!("POST /v1/promotions/{}/end", gone["id"].as_str().unwrap());
     stack.admin(&path, json!({})).await.expect(200);
-    let body = json!({"codes": ["TEN", "N0SUCH", "GONE"], "cart": cart(), "explain": true});
+    let body = json!({"codes": ["TEN", "ABSENT", "GONE"], "cart": cart(), "explain": true});
     let quote = stack
         .checkout("POST /v1/quotes", body)
         .await
@@ -162,7 +162,7 @@ async fn a_quote_that_asks_for_it_is_explained_step_by_step() {
         .body;
     let step = |code: &str, step: &str, detail: &str| json!({"code": code, "step": step, "detail": detail});
     let expected = json!([
-        step("NOSUCH", "refused", "Was not priced, because of its state or its limits: code-unknown."),
+        step("ABSENT", "refused", "Was not priced, because of its state or its limits: code-unknown."),
         step("GONE", "refused", "Was not priced, because of its state or its limits: ended."),
         step("TEN", "eligible", "It is for 1 of 2 lines: 1 unit, ¥600 before discounts."),
         step("TEN", "percent", "10% of the ¥600 left to discount is ¥60, rounded half up."),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::benefit::Benefit;
+use super::benefit::{Benefit, GetProducts};
 use super::cart::Sku;
 use super::code::{CodeKey, PromotionId};
 use super::fault::Fault;
@@ -13,6 +13,9 @@ use super::money::{Amount, Currency};
 
 /// Most SKUs in each of `products.include` and `products.exclude`. Source: design.md §7.
 pub const MAX_SKUS: usize = 4_000;
+/// Most bytes of all SKUs a promotion lists. An item of the table has at most 400 KB, terms and list overhead included
+/// (3 bytes an entry). Source: quotas in the DynamoDB Developer Guide.
+pub const MAX_SKU_BYTES: usize = 300_000;
 /// Longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 200;
 
@@ -258,6 +261,12 @@ impl PromotionTerms {
                 "an empty list includes nothing; leave it out to include everything",
             ));
         }
+        if self.sku_bytes() > MAX_SKU_BYTES {
+            faults.push(Fault::new(
+                "/products",
+                format!("all lists of SKUs together have at most {MAX_SKU_BYTES} bytes"),
+            ));
+        }
         faults.extend(self.limits.faults());
         if self.benefit == Benefit::FreeShipping && self.limits.units_per_order.is_some() {
             faults.push(Fault::new(
@@ -274,6 +283,23 @@ impl PromotionTerms {
             ));
         }
         faults
+    }
+}
+
+impl PromotionTerms {
+    /// Bytes of all SKUs it lists.
+    fn sku_bytes(&self) -> usize {
+        let got = match &self.benefit {
+            Benefit::BuyXGetY { get_products, .. } => get_products.as_ref(),
+            Benefit::PercentOff { .. }
+            | Benefit::AmountOff { .. }
+            | Benefit::TieredPercentOff { .. }
+            | Benefit::FreeShipping => None,
+        };
+        let lists = [&self.products.include, &self.products.exclude];
+        let lists = lists.into_iter().flatten().map(Vec::as_slice);
+        let skus = lists.chain(got.map(GetProducts::skus)).flatten();
+        skus.map(|sku| sku.as_str().len()).sum()
     }
 }
 
@@ -528,6 +554,9 @@ pub(crate) mod tests {
         );
         let reversed = serde_json::json!({"starts_at": "2026-12-02T00:00:00Z", "ends_at": "2026-12-02T00:00:00Z"});
         assert_eq!(pointers(reversed), ["/ends_at"]);
+        let long: Vec<String> = (0..3_000).map(|number| format!("{number:064}")).collect();
+        let lists = serde_json::json!({"products": {"include": long, "exclude": long}});
+        assert_eq!(pointers(lists), ["/products"]);
         let units = serde_json::json!({"benefit": {"type": "free_shipping"}, "limits": {"units_per_order": 1}});
         assert_eq!(pointers(units), ["/limits/units_per_order"]);
         assert!(pointers(serde_json::json!({})).is_empty());
