@@ -323,4 +323,21 @@ proptest! {
             prop_assert!(got[index] || sets.got[index] == 0);
         }
     }
+
+    #[test]
+    fn counting_units_by_line_is_the_same_as_listing_them(lines in prop::collection::vec((1..=9_u64, 0..=20_u64), 1..5), buy in 1..=3_u64, get in 1..=3_u64, share in 1..=10_000_u64, most in prop::option::of(1..=6_usize)) {
+        let lines: Vec<_> = lines.iter().map(|(quantity, price)| ("S", *quantity, *price)).collect();
+        let mut prices: Vec<u64> = lines.iter().flat_map(|(_, quantity, price)| vec![*price; usize::try_from(*quantity).unwrap()]).collect();
+        prices.sort_unstable();
+        let whole = |sum: u64| Amount::try_from(sum).unwrap().percent(BasisPoints::parse(&hundredths(share).to_string()).unwrap());
+        let cheapest = |units: usize| whole(prices.iter().take(units.min(most.unwrap_or(units))).sum());
+        let sets = prices.len() / usize::try_from(buy + get).unwrap();
+        let limits = json!({"units_per_order": most});
+        let given = |benefit| price(&cart(&lines), &[&promotion("P000", &json!({"benefit": benefit, "limits": limits}))]).promotions[0];
+        let set = given(json!({"type": "buy_x_get_y", "buy": buy, "get": get, "percent": hundredths(share)}));
+        let expected = if sets == 0 { Err(Unpriced::MinimumNotMet) } else { Ok(cheapest(sets * usize::try_from(get).unwrap())) };
+        prop_assert_eq!(set, expected);
+        let percent = given(json!({"type": "percent_off", "percent": hundredths(share)}));
+        prop_assert_eq!(percent, Ok(cheapest(prices.len())));
+    }
 }
