@@ -18,6 +18,7 @@ type Reader = fn(&str);
 const READERS: &[(&str, Reader)] = &[
     ("create-promotion", request),
     ("landing", request),
+    ("lapse-holds", read_as::<EventBridgeEvent>),
     ("mail-feedback", read_as::<SqsEvent>),
     ("order-completed", read_as::<SqsEvent>),
     ("receive-order", request),
