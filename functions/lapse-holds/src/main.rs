@@ -3,13 +3,15 @@
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use lapse_holds::{State, handle};
 use shared::clock::Clock;
-use shared::env::Env;
+use shared::env::{Env, StartError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let clock = Clock::default();
-    let state = State::load(&Env::process(), clock.clone()).await?;
+    let state = State::load(&Env::process(), clock.clone())
+        .await
+        .map_err(StartError::logged)?;
     let (state, clock) = (&state, &clock);
     run(service_fn(async |event: LambdaEvent<serde_json::Value>| {
         let left_ms = i64::try_from(event.context.deadline)? - clock.now().timestamp_millis();
