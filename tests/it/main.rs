@@ -17,6 +17,7 @@ mod holds;
 mod limits;
 mod main_job;
 mod minting;
+mod model;
 mod pricing;
 mod promotions;
 mod protocol;
