@@ -22,6 +22,7 @@ mod redemptions;
 mod retry;
 pub mod schema;
 mod transaction;
+mod voiding;
 
 use std::fmt;
 
@@ -43,6 +44,7 @@ pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
+pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};
 use crate::domain::code::{FoldedWord, PromotionId};

@@ -25,4 +25,5 @@ mod redemptions;
 mod returns;
 mod secrecy;
 mod template;
+mod voiding;
 mod webhooks;

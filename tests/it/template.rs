@@ -138,7 +138,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-const CALLS: [(&str, &str); 23] = [
+const CALLS: [(&str, &str); 25] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -147,6 +147,8 @@ const CALLS: [(&str, &str); 23] = [
     ("POST /v1/promotions/THX9/end", "create-promotion"),
     ("POST /v1/promotions/THX9/codes", "create-promotion"),
     ("GET /v1/promotions/THX9/codes", "create-promotion"),
+    ("POST /v1/codes/lookup", "create-promotion"),
+    ("POST /v1/codes/void", "create-promotion"),
     ("POST /v1/follow-ups", "create-promotion"),
     ("GET /v1/follow-ups", "create-promotion"),
     ("GET /v1/follow-ups/x", "create-promotion"),

@@ -113,6 +113,7 @@ async fn add_word(
         code,
         promotion_id: promotion.id.clone(),
         channel,
+        voided: false,
     };
     let answer = serde_json::to_string(&code).map_err(|error| Problem::unavailable(&error))?;
     let outcome = state

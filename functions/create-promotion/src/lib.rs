@@ -3,6 +3,7 @@
 mod codes;
 mod follow_ups;
 mod listing;
+mod lookup;
 mod promotions;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub fn router(state: State) -> Router {
     Router::new()
         .merge(promotions::routes())
         .merge(codes::routes())
+        .merge(lookup::routes())
         .merge(follow_ups::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)

@@ -15,7 +15,9 @@ use shared::domain::code::CodeKey;
 use shared::domain::promotion::{ClaimCode, Closed, Promotion};
 use shared::http::body::json;
 use shared::http::{FieldError, Problem};
-use shared::store::{CodeItem, CodeState, Known, ListedCode, Position, THANK_YOU_PARTITIONS};
+use shared::store::{
+    CodeItem, CodeState, GroupCode, Known, ListedCode, Position, THANK_YOU_PARTITIONS,
+};
 
 use crate::State;
 use crate::promotions::find;
@@ -48,7 +50,7 @@ struct CodeRow {
 
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum RowStatus {
+pub(crate) enum RowStatus {
     Unused,
     Held,
     Redeemed,
@@ -57,6 +59,48 @@ enum RowStatus {
 }
 
 impl RowStatus {
+    /// What may be done with a word at `now`.
+    pub(crate) fn of_word(word: &GroupCode, promotion: &Promotion, now: DateTime<Utc>) -> Self {
+        if word.voided {
+            Self::Voided
+        } else if closed_for_good(promotion, now) {
+            Self::Expired
+        } else {
+            Self::Unused
+        }
+    }
+
+    /// What may be done with a single-use code at `now`; it has an item if it was ever used, voided or issued.
+    pub(crate) fn of_item(
+        item: Option<&CodeItem>,
+        promotion: &Promotion,
+        now: DateTime<Utc>,
+    ) -> Self {
+        match item {
+            Some(CodeItem {
+                state: CodeState::Held,
+                ..
+            }) => Self::Held,
+            Some(CodeItem {
+                state: CodeState::Redeemed,
+                ..
+            }) => Self::Redeemed,
+            Some(CodeItem {
+                state: CodeState::Voided,
+                ..
+            }) => Self::Voided,
+            Some(item)
+                if item
+                    .expires_ms
+                    .is_some_and(|expires| expires <= now.timestamp_millis()) =>
+            {
+                Self::Expired
+            }
+            _ if closed_for_good(promotion, now) => Self::Expired,
+            _ => Self::Unused,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Unused => "unused",
@@ -139,14 +183,9 @@ async fn page(
     let promotion = &known.promotion;
     if promotion.terms.claim_code == ClaimCode::Group {
         let words = state.store.group_codes_of(&promotion.id).await?;
-        let status = if closed_for_good(promotion, now) {
-            RowStatus::Expired
-        } else {
-            RowStatus::Unused
-        };
         let rows = words.into_iter().map(|word| CodeRow {
+            status: RowStatus::of_word(&word, promotion, now),
             code: word.code.into(),
-            status,
             channel: word.channel.map(String::from),
             order_id: None,
             redeemed_at: None,
@@ -234,29 +273,7 @@ async fn list_single_use(
 }
 
 fn row(key: &CodeKey, promotion: &Promotion, listed: ListedCode, now: DateTime<Utc>) -> CodeRow {
-    let status = match listed.item.as_ref() {
-        Some(CodeItem {
-            state: CodeState::Held,
-            ..
-        }) => RowStatus::Held,
-        Some(CodeItem {
-            state: CodeState::Redeemed,
-            ..
-        }) => RowStatus::Redeemed,
-        Some(CodeItem {
-            state: CodeState::Voided,
-            ..
-        }) => RowStatus::Voided,
-        Some(item)
-            if item
-                .expires_ms
-                .is_some_and(|expires| expires <= now.timestamp_millis()) =>
-        {
-            RowStatus::Expired
-        }
-        _ if closed_for_good(promotion, now) => RowStatus::Expired,
-        _ => RowStatus::Unused,
-    };
+    let status = RowStatus::of_item(listed.item.as_ref(), promotion, now);
     let (order_id, redeemed_at) = listed
         .item
         .map(|item| (item.order_id, item.redeemed_at))

@@ -20,6 +20,8 @@ use crate::State;
 pub(crate) struct Found {
     pub(crate) promotion: Arc<Promotion>,
     pub(crate) code: CodeRef,
+    /// Whether it is a word that was taken back; a single-use code's item says that.
+    pub(crate) voided: bool,
 }
 
 /// One code of a request and what is known about it.
@@ -50,6 +52,7 @@ pub(crate) async fn resolve(
             None => Err(Reason::CodeUnknown),
             Some(found) => match found.promotion.closed_at(now) {
                 Some(closed) => Err(closed.into()),
+                None if found.voided => Err(Reason::Voided),
                 None => Ok(Amount::ZERO),
             },
         };
@@ -96,6 +99,7 @@ async fn find_sealed(
     Ok(Some(Found {
         promotion: known.promotion,
         code: CodeRef::Serial(serial),
+        voided: false,
     }))
 }
 
@@ -118,6 +122,7 @@ async fn find_word(
     Ok(known.map(|known| Found {
         promotion: known.promotion,
         code: CodeRef::Word(group.code.into()),
+        voided: group.voided,
     }))
 }
 

@@ -108,6 +108,15 @@ impl Problem {
             .detail(format!("There is no such {what}."))
     }
 
+    /// No such code: 404.
+    pub fn code_unknown() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "code-unknown",
+            "There is no such code",
+        )
+    }
+
     /// Nothing is known about the outcome: 503, to be sent again. The cause is logged, never sent.
     pub fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "answered 503");
@@ -141,11 +150,7 @@ impl Problem {
             .map(gravity)
             .min();
         let problem = match gravest.unwrap_or(Gravity::NotApplicable) {
-            Gravity::Unknown => Self::new(
-                StatusCode::NOT_FOUND,
-                "code-unknown",
-                "There is no such code",
-            ),
+            Gravity::Unknown => Self::code_unknown(),
             Gravity::Redeemed => Self::new(
                 StatusCode::CONFLICT,
                 "code-already-redeemed",

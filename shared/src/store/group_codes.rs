@@ -20,6 +20,14 @@ pub struct GroupCode {
     /// Where it is handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
+    /// Whether it was taken back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub voided: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Store {
