@@ -2,6 +2,7 @@
 
 pub mod benefit;
 pub mod cart;
+pub mod change;
 pub mod channel;
 pub mod code;
 mod fault;

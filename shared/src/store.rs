@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod cache;
+mod changing;
 mod codes;
 mod due;
 mod follow_ups;
@@ -32,6 +33,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use api_keys::{ApiKey, NewApiKey, Scope};
+pub use changing::ChangeError;
 pub use codes::{CodeItem, CodeState, ListedCode, Position, THANK_YOU_PARTITIONS};
 pub use follow_ups::DeletedFollowUp;
 pub use group_codes::GroupCode;

@@ -18,6 +18,7 @@ mod limits;
 mod main_job;
 mod minting;
 mod model;
+mod patching;
 mod pricing;
 mod promotions;
 mod protocol;

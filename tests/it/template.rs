@@ -138,10 +138,11 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-const CALLS: [(&str, &str); 25] = [
+const CALLS: [(&str, &str); 26] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
+    ("PATCH /v1/promotions/THX9", "create-promotion"),
     ("POST /v1/promotions/THX9/pause", "create-promotion"),
     ("POST /v1/promotions/THX9/resume", "create-promotion"),
     ("POST /v1/promotions/THX9/end", "create-promotion"),

@@ -4,6 +4,7 @@ mod codes;
 mod follow_ups;
 mod listing;
 mod lookup;
+mod patch;
 mod promotions;
 
 use std::sync::Arc;

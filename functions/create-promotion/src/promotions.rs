@@ -20,7 +20,7 @@ use crate::State;
 pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/promotions", post(create).get(list))
-        .route("/v1/promotions/{id}", get(read))
+        .route("/v1/promotions/{id}", get(read).patch(crate::patch::patch))
         .route("/v1/promotions/{id}/pause", post(pause))
         .route("/v1/promotions/{id}/resume", post(resume))
         .route("/v1/promotions/{id}/end", post(end))
@@ -163,7 +163,7 @@ async fn read(
 }
 
 /// A promotion as it stands, with what it has spent.
-async fn answer(
+pub(crate) async fn answer(
     state: &State,
     known: &Known,
     now: DateTime<Utc>,

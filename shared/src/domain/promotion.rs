@@ -350,6 +350,9 @@ pub struct Promotion {
     pub word_list: u32,
     /// The terms.
     pub terms: PromotionTerms,
+    /// Random mark of the last change of its terms, so that a caller whose reply was lost knows its own write.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub changed_by: String,
 }
 
 /// Why a promotion gives nothing at some moment.
@@ -387,6 +390,7 @@ impl Promotion {
             master_key_version: keys.master_key_version,
             word_list: keys.word_list,
             terms,
+            changed_by: String::new(),
         }
     }
 

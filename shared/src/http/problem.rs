@@ -11,7 +11,9 @@ use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
 use crate::domain::returns::ReturnRefusal;
 use crate::env::StartError;
 use crate::queue::QueueError;
-use crate::store::{ConfirmError, CreateError, MintError, ReturnError, StoreError, SwitchError};
+use crate::store::{
+    ChangeError, ConfirmError, CreateError, MintError, ReturnError, StoreError, SwitchError,
+};
 
 /// One thing wrong with a request's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -253,6 +255,28 @@ impl From<SwitchError> for Problem {
                 "Ending a promotion is final. Nothing was changed: create a new promotion instead.",
             ),
             SwitchError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Conflict => Self::new(
+                StatusCode::CONFLICT,
+                "version-conflict",
+                "The promotion has another version",
+            )
+            .detail("It was changed since you read it. Nothing was changed: read it again and repeat your change with its `version`."),
+            ChangeError::BelowSpent { budget, redemptions } => {
+                let fault = |field: &str, spent: Option<u64>| {
+                    let detail = format!("it has spent {} already, which a limit cannot be below", spent?);
+                    Some(FieldError::new(format!("/limits/{field}"), detail))
+                };
+                let faults = [fault("budget", budget), fault("redemptions", redemptions)];
+                Self::invalid_body(faults.into_iter().flatten().collect())
+            }
+            ChangeError::Store(error) => error.into(),
         }
     }
 }

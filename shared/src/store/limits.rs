@@ -38,6 +38,16 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// What shard `index` holds at the start.
+    pub(super) fn share_of(limits: Limits, index: u8) -> Self {
+        let (budget_left, uses_left) = limits.share(index);
+        Self {
+            budget_left,
+            uses_left,
+            ..Self::default()
+        }
+    }
+
     fn add(self, other: Self) -> Self {
         let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
             (None, None) => None,
@@ -95,12 +105,7 @@ pub(super) struct LimitDraw<'a> {
 /// Items of a new promotion's shards.
 pub(super) fn new_shards(id: &PromotionId, limits: Limits) -> Result<Vec<Action>, StoreError> {
     let shard = |index: u8| {
-        let (budget_left, uses_left) = limits.share(index);
-        let shard = Shard {
-            budget_left,
-            uses_left,
-            ..Shard::default()
-        };
+        let shard = Shard::share_of(limits, index);
         Ok(Action::PutNew(write(&keys::shard(id, index), &shard)?))
     };
     (0..limits.shard_count()).map(shard).collect()
@@ -324,7 +329,7 @@ impl Store {
     }
 
     /// All shards at one moment.
-    async fn snapshot(
+    pub(super) async fn snapshot(
         &self,
         promotion: &PromotionId,
         shards: u8,
@@ -367,6 +372,41 @@ fn move_left(key: Key, seen: Shard, left: Shard) -> Action {
     let condition = given.fold(Expression::new(condition), |expression, (name, number)| {
         expression.value(name, AttributeValue::N(number.to_string()))
     });
+    Action::Update {
+        key,
+        update,
+        condition,
+    }
+}
+
+/// Changes what a shard has left by these amounts; it must hold what is taken.
+pub(super) fn move_by(key: Key, limits: Limits, budget: i64, uses: i64) -> Action {
+    let (update, condition) = match (limits.budget, limits.redemptions) {
+        (Some(_), Some(_)) => (
+            "SET budget_left = budget_left + :budget, uses_left = uses_left + :uses",
+            "budget_left >= :least_budget AND uses_left >= :least_uses",
+        ),
+        (Some(_), None) => (
+            "SET budget_left = budget_left + :budget",
+            "budget_left >= :least_budget",
+        ),
+        (None, _) => (
+            "SET uses_left = uses_left + :uses",
+            "uses_left >= :least_uses",
+        ),
+    };
+    let taken = |by: i64| by.saturating_neg().max(0);
+    let mut condition = Expression::new(condition);
+    if limits.budget.is_some() {
+        condition = condition
+            .number(":budget", budget)
+            .number(":least_budget", taken(budget));
+    }
+    if limits.redemptions.is_some() {
+        condition = condition
+            .number(":uses", uses)
+            .number(":least_uses", taken(uses));
+    }
     Action::Update {
         key,
         update,
