@@ -19,5 +19,6 @@ pub mod redemption;
 pub mod returns;
 pub mod thank_you;
 pub mod word_filter;
+pub mod word_limits;
 
 pub use fault::Fault;

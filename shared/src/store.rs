@@ -24,6 +24,7 @@ mod retry;
 pub mod schema;
 mod transaction;
 mod voiding;
+mod word_limits;
 
 use std::fmt;
 
@@ -38,7 +39,7 @@ pub use codes::{CodeItem, CodeState, ListedCode, Position, THANK_YOU_PARTITIONS}
 pub use follow_ups::DeletedFollowUp;
 pub use group_codes::GroupCode;
 pub use idempotency::{CreateError, Created, Idempotency};
-pub use limits::{Observed, Shard, Shortage};
+pub use limits::{Observed, Shard, Shortage, Wanted};
 pub use minting::{Batch, MintError};
 pub use orders::{Issue, OrderMarker, OrderOutcome, ThankYou, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};

@@ -85,7 +85,10 @@ async fn a_warm_redemption_with_every_limit_is_one_request_too() {
     );
     faulty
         .stack
-        .admin(&path, json!({"code": "WELCOME"}))
+        .admin(
+            &path,
+            json!({"code": "WELCOME", "limits": {"redemptions": 50, "per_customer": 5}}),
+        )
         .await
         .expect(201);
     let mut codes = vec!["WELCOME".to_owned()];

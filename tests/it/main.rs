@@ -8,6 +8,7 @@
 )]
 
 mod bootstraps;
+mod bound_codes;
 mod crash;
 mod events;
 mod faults;
@@ -28,3 +29,4 @@ mod secrecy;
 mod template;
 mod voiding;
 mod webhooks;
+mod word_limits;

@@ -1,4 +1,4 @@
-//! `POST /v1/promotions/{id}/codes`: mint single-use codes, add a group code. The listing is in `listing`.
+//! `POST /v1/promotions/{id}/codes`: mint single-use codes (for anybody or for one customer each), add a group code. The listing is in `listing`.
 
 use axum::Router;
 use axum::extract::{Path, State as Shared};
@@ -9,6 +9,8 @@ use shared::domain::Fault;
 use shared::domain::channel::Channel;
 use shared::domain::code::GroupWord;
 use shared::domain::promotion::{ClaimCode, Promotion};
+use shared::domain::redemption::Customer;
+use shared::domain::word_limits::WordLimits;
 use shared::http::Problem;
 use shared::http::body::json;
 use shared::http::creating::{Creating, created};
@@ -24,13 +26,15 @@ pub(crate) fn routes() -> Router<State> {
     )
 }
 
-/// Either `count` or `code`.
+/// One of `count`, `customers` and `code`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewCodes {
     count: Option<u64>,
+    customers: Option<Vec<Customer>>,
     code: Option<GroupWord>,
     channel: Option<Channel>,
+    limits: Option<WordLimits>,
 }
 
 /// A batch as its minting is answered.
@@ -50,36 +54,98 @@ async fn add(
 ) -> Result<Response, Problem> {
     let Creating { body, request } = creating;
     let known = find(&state, id, state.clock.now()).await?;
-    let claim = known.promotion.terms.claim_code;
-    let NewCodes {
-        count,
-        code,
-        channel,
-    } = body;
-    match (count, code) {
-        (Some(_), _) if claim == ClaimCode::Group => refuse(
-            "/count",
-            "this promotion has group codes: send `code`, not `count`",
-        ),
-        (_, Some(_)) if claim == ClaimCode::SingleUse => refuse(
-            "/code",
-            "this promotion has single-use codes: send `count`, not `code`",
-        ),
-        (Some(_), Some(_)) => refuse("/code", "send either `count` or `code`"),
-        (Some(0), None) => refuse("/count", "a batch has at least 1 code"),
-        (Some(count), None) => {
-            mint(&state, &known.promotion, count, channel, request.as_ref()).await
+    let promotion = &known.promotion;
+    let (channel, request) = (body.channel.clone(), request.as_ref());
+    match asked_for(body, promotion.terms.claim_code)? {
+        Asked::Codes(count) => mint(&state, promotion, count, channel, request).await,
+        Asked::Bound(customers) => {
+            mint_bound(&state, promotion, &customers, channel, request).await
         }
-        (None, Some(code)) => {
-            add_word(&state, &known.promotion, code, channel, request.as_ref()).await
+        Asked::Word(code, limits) => {
+            let code = GroupCode {
+                code,
+                promotion_id: promotion.id.clone(),
+                channel,
+                limits,
+                voided: false,
+            };
+            add_word(&state, code, request).await
         }
-        (None, None) if claim == ClaimCode::Group => refuse("", "missing field `code`"),
-        (None, None) => refuse("", "missing field `count`"),
     }
 }
 
-fn refuse(pointer: &str, detail: &str) -> Result<Response, Problem> {
-    Err(vec![Fault::new(pointer, detail)].into())
+/// What a body asks for.
+enum Asked {
+    /// So many codes for whoever has them.
+    Codes(u64),
+    /// One code for each customer.
+    Bound(Vec<Customer>),
+    /// A word.
+    Word(GroupWord, WordLimits),
+}
+
+fn asked_for(body: NewCodes, claim: ClaimCode) -> Result<Asked, Vec<Fault>> {
+    let refuse = |pointer: &str, detail: &str| Err(vec![Fault::new(pointer, detail)]);
+    match (claim, body.count, body.customers, body.code) {
+        (ClaimCode::Group, None, None, Some(code)) => {
+            let limits = body.limits.unwrap_or_default();
+            let faults = limits.faults();
+            if faults.is_empty() {
+                Ok(Asked::Word(code, limits))
+            } else {
+                Err(faults)
+            }
+        }
+        (ClaimCode::Group, Some(_), _, _) => refuse(
+            "/count",
+            "this promotion has group codes: send `code`, not `count`",
+        ),
+        (ClaimCode::Group, _, Some(_), _) => refuse(
+            "/customers",
+            "this promotion has group codes: send `code`, not `customers`",
+        ),
+        (ClaimCode::Group, None, None, None) => refuse("", "missing field `code`"),
+        (ClaimCode::SingleUse, _, _, Some(_)) => refuse(
+            "/code",
+            "this promotion has single-use codes: send `count` or `customers`, not `code`",
+        ),
+        (ClaimCode::SingleUse, ..) if body.limits.is_some() => refuse(
+            "/limits",
+            "only a group code has limits of its own; a single-use code serves one order",
+        ),
+        (ClaimCode::SingleUse, Some(_), Some(_), _) => {
+            refuse("/customers", "send either `count` or `customers`")
+        }
+        (ClaimCode::SingleUse, Some(0), None, _) => refuse("/count", "a batch has at least 1 code"),
+        (ClaimCode::SingleUse, Some(count), None, _) => Ok(Asked::Codes(count)),
+        (ClaimCode::SingleUse, None, Some(customers), _) => check(customers),
+        (ClaimCode::SingleUse, None, None, _) => refuse("", "missing field `count`"),
+    }
+}
+
+/// Most customers in one request. Source: design.md §7.
+const MAX_CUSTOMERS: usize = 1_000;
+
+fn check(customers: Vec<Customer>) -> Result<Asked, Vec<Fault>> {
+    if !(1..=MAX_CUSTOMERS).contains(&customers.len()) {
+        let detail = format!("a request names 1 to {MAX_CUSTOMERS} customers");
+        return Err(vec![Fault::new("/customers", detail)]);
+    }
+    let mut faults = Vec::new();
+    for (index, customer) in customers.iter().enumerate() {
+        let pointer = format!("/customers/{index}");
+        if *customer == Customer::default() {
+            let detail = "name the customer by `id`, `email` or `phone`";
+            faults.push(Fault::new(pointer, detail));
+        } else {
+            faults.extend(customer.faults(&pointer));
+        }
+    }
+    if faults.is_empty() {
+        Ok(Asked::Bound(customers))
+    } else {
+        Err(faults)
+    }
 }
 
 async fn mint(
@@ -89,32 +155,58 @@ async fn mint(
     channel: Option<Channel>,
     request: Option<&Idempotency>,
 ) -> Result<Response, Problem> {
-    let batch: Batch = state
-        .store
-        .mint(&promotion.id, count, channel, request, state.clock.now())
+    let now = state.clock.now();
+    let store = &state.store;
+    let batch = store
+        .mint(&promotion.id, count, channel, request, now)
         .await?;
+    Ok(minted(&batch))
+}
+
+/// One code for each customer, in their order; the listing of the batch tells which is whose.
+async fn mint_bound(
+    state: &State,
+    promotion: &Promotion,
+    customers: &[Customer],
+    channel: Option<Channel>,
+    request: Option<&Idempotency>,
+) -> Result<Response, Problem> {
+    let identity = &state.identity;
+    let holders: Vec<_> = customers
+        .iter()
+        .map(|customer| {
+            let (id, email, phone) = (&customer.id, &customer.email, &customer.phone);
+            identity.people(id.as_deref(), email.as_deref(), phone.as_deref())
+        })
+        .collect();
+    // The request's own fingerprint is a plain hash of a body with addresses, so only a keyed hash of it is kept.
+    let request = request.map(|request| {
+        let fingerprint = identity.fingerprint(request.fingerprint().as_bytes());
+        (request, fingerprint)
+    });
+    let now = state.clock.now();
+    let store = &state.store;
+    let batch = store
+        .mint_bound(&promotion.id, &holders, channel, request, now)
+        .await?;
+    Ok(minted(&batch))
+}
+
+fn minted(batch: &Batch) -> Response {
     let answer = BatchAnswer {
         batch_id: &batch.batch_id,
         first_serial: batch.first_serial,
         count: batch.count,
         channel: batch.channel.as_ref(),
     };
-    Ok(json(http::StatusCode::CREATED, &answer))
+    json(http::StatusCode::CREATED, &answer)
 }
 
 async fn add_word(
     state: &State,
-    promotion: &Promotion,
-    code: GroupWord,
-    channel: Option<Channel>,
+    code: GroupCode,
     request: Option<&Idempotency>,
 ) -> Result<Response, Problem> {
-    let code = GroupCode {
-        code,
-        promotion_id: promotion.id.clone(),
-        channel,
-        voided: false,
-    };
     let answer = serde_json::to_string(&code).map_err(|error| Problem::unavailable(&error))?;
     let outcome = state
         .store

@@ -13,10 +13,11 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use shared::aws::Aws;
 use shared::clock::Clock;
+use shared::domain::identity::IdentityKey;
 use shared::domain::period::Period;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
-use shared::secrets::CodeKeys;
+use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Scope, Store};
 
 /// What the function keeps between requests.
@@ -25,6 +26,7 @@ pub struct State {
     store: Arc<Store>,
     clock: Clock,
     code_keys: Arc<CodeKeys>,
+    identity: Arc<IdentityKey>,
     lead_time: Period,
 }
 
@@ -32,7 +34,7 @@ pub struct State {
 const DEFAULT_LEAD_TIME: &str = "PT4H";
 
 impl State {
-    /// Reads `TABLE_NAME`, `CODE_KEYS_SECRET` and `LEAD_TIME`, and fetches the code keys.
+    /// Reads `TABLE_NAME` and `LEAD_TIME`, and fetches the code keys and the identity key at the same time.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
@@ -45,10 +47,13 @@ impl State {
             name: "LEAD_TIME".to_owned(),
             why,
         };
+        let secrets = tokio::try_join!(CodeKeys::fetch(env, &aws), fetch_identity_key(env, &aws));
+        let (code_keys, identity) = secrets?;
         Ok(Self {
             store: Arc::new(Store::connect(env, &aws)?),
             clock,
-            code_keys: Arc::new(CodeKeys::fetch(env, &aws).await?),
+            code_keys: Arc::new(code_keys),
+            identity: Arc::new(identity),
             lead_time: lead_time
                 .parse()
                 .map_err(|error| unusable(format!("{error}")))?,

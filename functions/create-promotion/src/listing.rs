@@ -227,7 +227,7 @@ async fn list_single_use(
         Some(wanted) => {
             let batch = batches
                 .iter()
-                .find(|batch| batch.batch_id == wanted)
+                .find(|batch| batch.batch_id == wanted && !batch.pending)
                 .ok_or_else(|| Problem::not_found("batch"))?;
             (
                 batch.first_serial,

@@ -12,7 +12,7 @@ use shared::domain::channel::Channel;
 use shared::domain::code::{MAX_TYPED_CHARS, PromotionId, SealedCode, Serial, TypedCode};
 use shared::domain::order::OrderId;
 use shared::http::{Body, Problem};
-use shared::store::{Draw, Freshness, GroupCode, Known, Voidable, Voided};
+use shared::store::{Draw, Freshness, GroupCode, Known, Voidable, Voided, Wanted};
 
 use crate::State;
 use crate::listing::RowStatus;
@@ -107,7 +107,10 @@ async fn single_use(
     };
     let mut observed = state
         .store
-        .observe(std::slice::from_ref(&draw), &[], &[])
+        .observe(Wanted {
+            codes: std::slice::from_ref(&draw),
+            ..Wanted::default()
+        })
         .await?;
     let item = observed.codes.remove(&draw);
     if item.is_none() && serial.is_thank_you() {

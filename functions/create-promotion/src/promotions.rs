@@ -13,7 +13,7 @@ use shared::domain::promotion::{KeyRef, Promotion, PromotionTerms, Status, Switc
 use shared::domain::word_filter;
 use shared::http::creating::{Creating, created};
 use shared::http::{Body, FieldError, NoBody, Problem};
-use shared::store::{CreateError, Freshness, Known, Shard};
+use shared::store::{CreateError, Freshness, Known, Shard, Wanted};
 
 use crate::State;
 
@@ -170,7 +170,11 @@ pub(crate) async fn answer(
 ) -> Result<serde_json::Value, Problem> {
     let (id, limits) = (&known.promotion.id, known.promotion.terms.limits);
     let spent = if limits.shard_count() > 0 {
-        let observed = state.store.observe(&[], &[(id, limits)], &[]).await?;
+        let wanted = Wanted {
+            promotions: &[(id, limits)],
+            ..Wanted::default()
+        };
+        let observed = state.store.observe(wanted).await?;
         Some(Spent::of(
             observed.shards.get(id).copied().unwrap_or_default(),
         ))

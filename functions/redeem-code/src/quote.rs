@@ -8,7 +8,7 @@ use shared::http::{Body, Problem};
 use crate::State;
 use crate::explanation::{Explained, explain_all};
 use crate::request::QuoteBody;
-use crate::resolve::{Resolved, judge_items, observe, price_within_limits, resolve};
+use crate::resolve::{Buyer, Resolved, judge_items, observe, price_within_limits, resolve};
 
 #[derive(Serialize)]
 pub(crate) struct QuoteAnswer {
@@ -28,8 +28,13 @@ pub(crate) async fn quote(
     let request = body.check()?;
     let now = state.clock.now();
     let mut resolved = resolve(&state, &request.codes, now).await?;
-    let observed = observe(&state, &resolved, &request.people(&state.identity)).await?;
-    judge_items(&mut resolved, &observed, now);
+    let people = request.people(&state.identity);
+    let observed = observe(&state, &resolved, &people).await?;
+    let buyer = match people.as_slice() {
+        [] => Buyer::Skipped,
+        people => Buyer::People(people),
+    };
+    judge_items(&mut resolved, &observed, buyer, now);
     let allocation = price_within_limits(&request.cart, &mut resolved, &observed);
     let priced = Priced::new(&request.cart, &allocation);
     let explanation = explain.then(|| explain_all(&resolved, &allocation, request.cart.currency));

@@ -18,7 +18,7 @@ use shared::store::{Obstacle, Redeem};
 use crate::State;
 use crate::answer::RedemptionAnswer;
 use crate::request::{RedemptionBody, Request};
-use crate::resolve::{Resolved, judge_items, observe, price_good_ones, resolve};
+use crate::resolve::{Buyer, Resolved, judge_items, observe, price_good_ones, resolve};
 
 pub(crate) async fn redeem(
     Shared(state): Shared<State>,
@@ -80,7 +80,7 @@ impl Call {
         match state.store.redeem(&record).await? {
             Redeem::Done => Ok(record),
             Redeem::Recorded(recorded) => first_answer(*recorded, &fingerprint),
-            Redeem::Refused(obstacles) => Err(self.explain(resolved, &obstacles)),
+            Redeem::Refused(obstacles) => Err(self.explain(state, resolved, &obstacles)),
         }
     }
 
@@ -131,15 +131,22 @@ impl Call {
             Some(_) | None => {}
         }
         let observed = observe(state, &resolved, &[]).await?;
-        judge_items(&mut resolved, &observed, self.now);
+        let people = self.request.people(&state.identity);
+        judge_items(&mut resolved, &observed, Buyer::People(&people), self.now);
         Err(Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into())
     }
 
     /// The refusal that the transaction's own conditions decided. No code was refused before it, so the record has them all.
-    fn explain(&self, mut resolved: Vec<Resolved>, obstacles: &[(usize, Obstacle)]) -> Problem {
+    fn explain(
+        &self,
+        state: &State,
+        mut resolved: Vec<Resolved>,
+        obstacles: &[(usize, Obstacle)],
+    ) -> Problem {
+        let people = self.request.people(&state.identity);
         for (index, obstacle) in obstacles {
             if let Some(code) = resolved.get_mut(*index) {
-                code.obstruct(obstacle, self.now);
+                code.obstruct(obstacle, Buyer::People(&people), self.now);
             }
         }
         Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into()

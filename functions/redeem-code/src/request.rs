@@ -7,9 +7,6 @@ use shared::domain::code::{MAX_TYPED_CHARS, TypedCode};
 use shared::domain::identity::{IdentityKey, PersonHash};
 use shared::domain::redemption::{Customer, HoldSeconds, MAX_CODES};
 
-/// Longest text that names a customer, in bytes.
-const MAX_IDENTITY_BYTES: usize = 254;
-
 /// The body of a quote.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,19 +95,7 @@ fn check(
         }
     }
     if let Some(customer) = &customer {
-        let identities = [
-            ("id", &customer.id),
-            ("email", &customer.email),
-            ("phone", &customer.phone),
-        ];
-        for (field, value) in identities {
-            let unusable =
-                |text: &String| text.trim().is_empty() || text.len() > MAX_IDENTITY_BYTES;
-            if value.as_ref().is_some_and(unusable) {
-                let detail = format!("an identity has 1 to {MAX_IDENTITY_BYTES} bytes");
-                faults.push(Fault::new(format!("/customer/{field}"), detail));
-            }
-        }
+        faults.extend(customer.faults("/customer"));
     }
     if client_ip.is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
         faults.push(Fault::new(

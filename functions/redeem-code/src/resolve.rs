@@ -10,8 +10,11 @@ use shared::domain::money::Amount;
 use shared::domain::pricing::{Allocation, price};
 use shared::domain::promotion::{Limits, Promotion, Restore};
 use shared::domain::redemption::{CodeAnswer, CodeRef, Reason, RedeemedCode};
+use shared::domain::word_limits::WordLimits;
 use shared::http::Problem;
-use shared::store::{CodeItem, CodeState, Draw, Freshness, Observed, Obstacle, Shortage};
+use shared::store::{
+    CodeItem, CodeState, Draw, Freshness, GroupCode, Observed, Obstacle, Shortage, Wanted,
+};
 
 use crate::State;
 
@@ -20,8 +23,8 @@ use crate::State;
 pub(crate) struct Found {
     pub(crate) promotion: Arc<Promotion>,
     pub(crate) code: CodeRef,
-    /// Whether it is a word that was taken back; a single-use code's item says that.
-    pub(crate) voided: bool,
+    /// A word's own limits, and whether it was taken back; a single-use code's item says that.
+    pub(crate) word: Option<GroupCode>,
 }
 
 /// One code of a request and what is known about it.
@@ -52,7 +55,7 @@ pub(crate) async fn resolve(
             None => Err(Reason::CodeUnknown),
             Some(found) => match found.promotion.closed_at(now) {
                 Some(closed) => Err(closed.into()),
-                None if found.voided => Err(Reason::Voided),
+                None if found.is_voided_word() => Err(Reason::Voided),
                 None => Ok(Amount::ZERO),
             },
         };
@@ -99,7 +102,7 @@ async fn find_sealed(
     Ok(Some(Found {
         promotion: known.promotion,
         code: CodeRef::Serial(serial),
-        voided: false,
+        word: None,
     }))
 }
 
@@ -121,8 +124,8 @@ async fn find_word(
         .await?;
     Ok(known.map(|known| Found {
         promotion: known.promotion,
-        code: CodeRef::Word(group.code.into()),
-        voided: group.voided,
+        code: CodeRef::Word(group.code.clone().into()),
+        word: Some(group),
     }))
 }
 
@@ -167,17 +170,56 @@ pub(crate) async fn observe(
             limited.push(promotion);
         }
     }
-    if draws.is_empty() && limited.is_empty() {
+    let words: Vec<_> = resolved
+        .iter()
+        .filter_map(|code| code.found.as_ref()?.word.as_ref())
+        .filter(|word| !word.limits.is_none())
+        .map(|word| (word.code.folded(), word.limits))
+        .collect();
+    if draws.is_empty() && limited.is_empty() && words.is_empty() {
         return Ok(Observed::default());
     }
-    Ok(state.store.observe(&draws, &limited, people).await?)
+    let wanted = Wanted {
+        codes: &draws,
+        promotions: &limited,
+        words: &words,
+        people,
+    };
+    Ok(state.store.observe(wanted).await?)
 }
 
-/// Lets the codes' own items speak: used, voided, expired or never issued.
-pub(crate) fn judge_items(resolved: &mut [Resolved], observed: &Observed, now: DateTime<Utc>) {
+/// Lets the codes' own items speak: used, voided, expired, never issued, or bound to somebody.
+pub(crate) fn judge_items(
+    resolved: &mut [Resolved],
+    observed: &Observed,
+    buyer: Buyer<'_>,
+    now: DateTime<Utc>,
+) {
     for code in resolved {
         if let Some(draw) = code.draw() {
-            code.judge(observed.codes.get(&draw), &draw, now);
+            code.judge(observed.codes.get(&draw), &draw, buyer, now);
+        }
+    }
+}
+
+/// Who wants to use a code.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Buyer<'a> {
+    /// Nobody was named, and nobody need be: a quote skips what depends on the customer.
+    Skipped,
+    /// These people, all of them the same customer; none, if none was named.
+    People(&'a [PersonHash]),
+}
+
+impl Buyer<'_> {
+    /// Why a code bound to somebody is not this buyer's, if it is not.
+    fn refused_by(self, bound_to: &[PersonHash]) -> Option<Reason> {
+        match self {
+            Self::Skipped => None,
+            Self::People(_) if bound_to.is_empty() => None,
+            Self::People([]) => Some(Reason::CustomerRequired),
+            Self::People(people) if people.iter().any(|person| bound_to.contains(person)) => None,
+            Self::People(_) => Some(Reason::OtherCustomer),
         }
     }
 }
@@ -213,6 +255,35 @@ fn shortage_reason(shortage: Shortage) -> Reason {
     }
 }
 
+impl Found {
+    fn is_voided_word(&self) -> bool {
+        self.word.as_ref().is_some_and(|word| word.voided)
+    }
+
+    fn word_limits(&self) -> WordLimits {
+        self.word
+            .as_ref()
+            .map(|word| word.limits)
+            .unwrap_or_default()
+    }
+
+    /// Why the word's own limits leave no room, if they do not.
+    fn word_over_a_limit(&self, observed: &Observed) -> Option<Reason> {
+        let word = self.word.as_ref()?;
+        let (limits, folded) = (word.limits, word.code.folded());
+        let reached = |limit: Option<u32>, uses: Option<&u64>| {
+            limit.is_some_and(|limit| uses.is_some_and(|uses| *uses >= u64::from(limit)))
+        };
+        if reached(limits.redemptions, observed.word_uses.get(&folded)) {
+            Some(Reason::RedemptionsExhausted)
+        } else if reached(limits.per_customer, observed.word_uses_by.get(&folded)) {
+            Some(Reason::CustomerLimitReached)
+        } else {
+            None
+        }
+    }
+}
+
 impl Resolved {
     /// The single-use code to be used, if it is one.
     pub(crate) fn draw(&self) -> Option<Draw> {
@@ -227,7 +298,13 @@ impl Resolved {
     }
 
     /// Takes the item's word for the code's state; a used code stays used whatever its promotion says.
-    pub(crate) fn judge(&mut self, item: Option<&CodeItem>, draw: &Draw, now: DateTime<Utc>) {
+    pub(crate) fn judge(
+        &mut self,
+        item: Option<&CodeItem>,
+        draw: &Draw,
+        buyer: Buyer<'_>,
+        now: DateTime<Utc>,
+    ) {
         let expired = |item: &CodeItem| {
             item.expires_ms
                 .is_some_and(|expires| expires <= now.timestamp_millis())
@@ -247,7 +324,11 @@ impl Resolved {
                 ..
             }) => Reason::Voided,
             Some(item) if expired(item) => Reason::Expired,
-            None | Some(_) => return,
+            Some(item) => match buyer.refused_by(&item.bound_to) {
+                Some(reason) => reason,
+                None => return,
+            },
+            None => return,
         };
         if reason == Reason::CodeUnknown {
             self.found = None;
@@ -256,11 +337,11 @@ impl Resolved {
     }
 
     /// Takes the word of what stood in the code's way when it was to be used.
-    pub(crate) fn obstruct(&mut self, obstacle: &Obstacle, now: DateTime<Utc>) {
+    pub(crate) fn obstruct(&mut self, obstacle: &Obstacle, buyer: Buyer<'_>, now: DateTime<Utc>) {
         match obstacle {
             Obstacle::Code(item) => {
                 if let Some(draw) = self.draw() {
-                    self.judge(item.as_ref(), &draw, now);
+                    self.judge(item.as_ref(), &draw, buyer, now);
                 }
             }
             // What is wrong with the code itself comes first.
@@ -285,13 +366,15 @@ impl Resolved {
         shortage
             .map(shortage_reason)
             .or(spent_by_customer.then_some(Reason::CustomerLimitReached))
+            .or_else(|| found.word_over_a_limit(observed))
     }
 
-    /// Whether its promotion counts uses per customer.
+    /// Whether its promotion, or the word itself, counts uses per customer.
     pub(crate) fn counts_customers(&self) -> bool {
-        self.found
-            .as_ref()
-            .is_some_and(|found| found.promotion.terms.limits.per_customer.is_some())
+        self.found.as_ref().is_some_and(|found| {
+            found.promotion.terms.limits.per_customer.is_some()
+                || found.word_limits().per_customer.is_some()
+        })
     }
 
     /// What the caller is told.
@@ -317,6 +400,7 @@ impl Resolved {
             limits: found.promotion.terms.limits,
             restore_budget_on_return: found.promotion.terms.restore_budget_on_return,
             returned: Amount::ZERO,
+            word_limits: found.word_limits(),
         })
     }
 }

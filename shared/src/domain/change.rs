@@ -132,6 +132,13 @@ fn too_late(seen: &Map<String, Value>, new: &Map<String, Value>) -> Vec<Fault> {
             (Some(before), Some(after)) if name == "shards" && before != after => {
                 faults.push(Fault::new(pointer, "shards can only be changed while the promotion is scheduled"));
             }
+            // It decides what a cart is worth, and counts nothing.
+            (before, after) if name == "units_per_order" && before != after => {
+                faults.push(Fault::new(
+                    pointer,
+                    "this can only be changed while the promotion is scheduled: it prices orders",
+                ));
+            }
             (None, Some(_)) => faults.push(Fault::new(
                 pointer,
                 "a limit can only be added while the promotion is scheduled: what was used before was not counted",
@@ -189,6 +196,12 @@ mod tests {
         let now = "2026-12-02T00:00:00Z";
         let seen = json!({"limits": {"budget": 100, "shards": 2}});
         assert!(pointers(&seen, &json!({"limits": {"budget": 50, "shards": 2}}), now).is_empty());
+        let priced = |units: u32| json!({"limits": {"units_per_order": units}});
+        assert_eq!(
+            pointers(&priced(2), &priced(3), now),
+            ["/limits/units_per_order"]
+        );
+        assert!(pointers(&priced(2), &priced(3), "2026-11-01T00:00:00Z").is_empty());
         let others = json!({"limits": {"redemptions": 7, "shards": 3}});
         assert_eq!(
             pointers(&seen, &others, now),

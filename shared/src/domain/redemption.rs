@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::cart::{Cart, Sku};
 use super::code::{PromotionId, Serial};
+use super::fault::Fault;
 use super::identity::PersonHash;
 use super::money::{Amount, Currency};
 use super::order::OrderId;
 use super::pricing::{Allocation, Unpriced};
 use super::promotion::{Closed, Limits};
 use super::returns::Return;
+use super::word_limits::WordLimits;
 
 /// Most codes in one request. Source: design.md §5.
 pub const MAX_CODES: usize = 10;
@@ -37,6 +39,8 @@ pub enum Reason {
     CustomerLimitReached,
     /// Its promotion counts uses per customer, and none was named.
     CustomerRequired,
+    /// It is bound to another customer.
+    OtherCustomer,
     /// Its promotion is paused.
     Paused,
     /// Its promotion was ended.
@@ -91,6 +95,28 @@ pub struct Customer {
     /// Their telephone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+}
+
+/// Longest text that names a customer, in bytes.
+const MAX_IDENTITY_BYTES: usize = 254;
+
+impl Customer {
+    /// Everything in it that cannot be; `pointer` is where it stands.
+    pub fn faults(&self, pointer: &str) -> Vec<Fault> {
+        let identities = [
+            ("id", &self.id),
+            ("email", &self.email),
+            ("phone", &self.phone),
+        ];
+        let unusable = |text: &String| text.trim().is_empty() || text.len() > MAX_IDENTITY_BYTES;
+        let faulty = identities
+            .into_iter()
+            .filter(|(_, value)| value.as_ref().is_some_and(unusable));
+        let detail = format!("an identity has 1 to {MAX_IDENTITY_BYTES} bytes");
+        faulty
+            .map(|(field, _)| Fault::new(format!("{pointer}/{field}"), detail.clone()))
+            .collect()
+    }
 }
 
 /// What became of one code, as the caller sees it.
@@ -201,6 +227,9 @@ pub struct RedeemedCode {
     /// Its part, in minor units, of the discounts of all lines returned so far.
     #[serde(default)]
     pub returned: Amount,
+    /// What a group code drew on of its own, and a cancellation gives back.
+    #[serde(default, skip_serializing_if = "WordLimits::is_none")]
+    pub word_limits: WordLimits,
 }
 
 impl RedeemedCode {

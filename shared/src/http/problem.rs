@@ -348,6 +348,7 @@ fn gravity(reason: Reason) -> Gravity {
         | Reason::RedemptionsExhausted
         | Reason::CustomerLimitReached
         | Reason::CustomerRequired
+        | Reason::OtherCustomer
         | Reason::Paused
         | Reason::Ended
         | Reason::Voided

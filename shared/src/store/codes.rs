@@ -51,6 +51,9 @@ pub struct CodeItem {
     /// To whom it was issued (thank-you codes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_to: Option<PersonHash>,
+    /// Who alone may use it, by each of their identities; anybody, if nobody is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound_to: Vec<PersonHash>,
     /// The order that earned it (thank-you codes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earned_by: Option<OrderId>,
@@ -140,6 +143,9 @@ impl Store {
                 .checked_sub(1)
                 .and_then(|index| batches.get(index))
                 .filter(|batch| batch.contains(number));
+            if batch.is_some_and(|batch| batch.pending) {
+                return None;
+            }
             let channel = batch.and_then(|batch| batch.channel.clone());
             Some(ListedCode {
                 serial: Serial::try_from(number).ok()?,

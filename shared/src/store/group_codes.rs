@@ -9,6 +9,7 @@ use super::transaction::Action;
 use super::{Store, StoreError, keys, write};
 use crate::domain::channel::Channel;
 use crate::domain::code::{FoldedWord, GroupWord, PromotionId};
+use crate::domain::word_limits::WordLimits;
 
 /// A word and what it stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct GroupCode {
     /// Where it is handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<Channel>,
+    /// How often it may be used, beside its promotion's limits.
+    #[serde(default, skip_serializing_if = "WordLimits::is_none")]
+    pub limits: WordLimits,
     /// Whether it was taken back.
     #[serde(default, skip_serializing_if = "is_false")]
     pub voided: bool,

@@ -108,6 +108,19 @@ pub(super) fn customer(id: &PromotionId, person: &PersonHash) -> Key {
     Key::new(format!("customer#{id}#{}", person.as_str()), "uses")
 }
 
+/// How often a word was used, if that is limited.
+pub(super) fn word_uses(word: &FoldedWord) -> Key {
+    Key::new(format!("word#{}", word.as_str()), "uses")
+}
+
+/// How often a person has used a word, if that is limited.
+pub(super) fn word_customer(word: &FoldedWord, person: &PersonHash) -> Key {
+    Key::new(
+        format!("word-customer#{}#{}", word.as_str(), person.as_str()),
+        "uses",
+    )
+}
+
 /// A single-use code that was used, voided or (thank-you codes) issued.
 pub(super) fn code(id: &PromotionId, serial: Serial) -> Key {
     let number = serial.get();

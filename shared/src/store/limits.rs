@@ -16,10 +16,11 @@ use super::keys::Key;
 use super::redemptions::Draw;
 use super::transaction::{Action, Expression, TransactError};
 use super::{Item, Store, StoreError, keys, read, write};
-use crate::domain::code::PromotionId;
+use crate::domain::code::{FoldedWord, PromotionId};
 use crate::domain::identity::PersonHash;
 use crate::domain::money::Amount;
 use crate::domain::promotion::Limits;
+use crate::domain::word_limits::WordLimits;
 
 /// One shard, or the sum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,10 +188,15 @@ pub(super) fn any_shard(limits: Limits) -> u8 {
 
 /// Counts one more use of a promotion by a person, who must be below `limit`.
 pub(super) fn count_customer(promotion: &PromotionId, person: &PersonHash, limit: u32) -> Action {
+    count_use(keys::customer(promotion, person), limit)
+}
+
+/// Counts one more use, of which there must be fewer than `limit`.
+pub(super) fn count_use(key: Key, limit: u32) -> Action {
     let below =
         Expression::new("attribute_not_exists(used) OR used < :limit").number(":limit", limit);
     Action::Update {
-        key: keys::customer(promotion, person),
+        key,
         update: "SET used = if_not_exists(used, :zero) + :one",
         condition: below.number(":zero", 0).number(":one", 1),
     }
@@ -219,6 +225,63 @@ struct CustomerUses {
     used: u64,
 }
 
+/// What a quote rests on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Single-use codes.
+    pub codes: &'a [Draw],
+    /// Promotions with limits.
+    pub promotions: &'a [(&'a PromotionId, Limits)],
+    /// Words with limits of their own.
+    pub words: &'a [(FoldedWord, WordLimits)],
+    /// Whose uses count.
+    pub people: &'a [PersonHash],
+}
+
+/// Whose item a key names.
+enum Subject<'a> {
+    Code(&'a Draw),
+    Shard(&'a PromotionId),
+    Customer(&'a PromotionId),
+    Word(&'a FoldedWord),
+    WordCustomer(&'a FoldedWord),
+}
+
+impl<'a> Wanted<'a> {
+    fn keys(&self) -> HashMap<Key, Subject<'a>> {
+        let mut keys = HashMap::new();
+        for draw in self.codes {
+            let key = keys::code(&draw.promotion_id, draw.serial);
+            keys.insert(key, Subject::Code(draw));
+        }
+        for (id, limits) in self.promotions {
+            let shards = 0..limits.shard_count();
+            keys.extend(shards.map(|index| (keys::shard(id, index), Subject::Shard(id))));
+            if limits.per_customer.is_some() {
+                let people = self.people.iter();
+                let customer = |person| (keys::customer(id, person), Subject::Customer(id));
+                keys.extend(people.map(customer));
+            }
+        }
+        for (word, limits) in self.words {
+            if limits.redemptions.is_some() {
+                keys.insert(keys::word_uses(word), Subject::Word(word));
+            }
+            if limits.per_customer.is_some() {
+                let people = self.people.iter();
+                let customer = |person| {
+                    (
+                        keys::word_customer(word, person),
+                        Subject::WordCustomer(word),
+                    )
+                };
+                keys.extend(people.map(customer));
+            }
+        }
+        keys
+    }
+}
+
 /// What the table knew, at one moment each, of everything a quote rests on.
 #[derive(Debug, Default)]
 pub struct Observed {
@@ -228,62 +291,56 @@ pub struct Observed {
     pub shards: HashMap<PromotionId, Shard>,
     /// The most that any of the people has used a promotion.
     pub uses: HashMap<PromotionId, u64>,
+    /// Uses of each limited word.
+    pub word_uses: HashMap<FoldedWord, u64>,
+    /// The most that any of the people has used a word.
+    pub word_uses_by: HashMap<FoldedWord, u64>,
+}
+
+impl Observed {
+    fn note(&mut self, subject: &Subject<'_>, item: Item) -> Result<(), StoreError> {
+        let most = |uses: &mut u64, item| {
+            let CustomerUses { used } = read(item)?;
+            *uses = used.max(*uses);
+            Ok(())
+        };
+        match subject {
+            Subject::Code(draw) => {
+                self.codes.insert((*draw).clone(), read(item)?);
+                Ok(())
+            }
+            Subject::Shard(id) => {
+                let shard: Shard = read(item)?;
+                let sum = self.shards.entry((*id).clone()).or_default();
+                *sum = sum.add(shard);
+                Ok(())
+            }
+            Subject::Customer(id) => most(self.uses.entry((*id).clone()).or_default(), item),
+            Subject::Word(word) => most(self.word_uses.entry((*word).clone()).or_default(), item),
+            Subject::WordCustomer(word) => {
+                most(self.word_uses_by.entry((*word).clone()).or_default(), item)
+            }
+        }
+    }
 }
 
 impl Store {
-    /// Reads the items of `codes`, the shards of `promotions` and what `people` used of them: one request for up to 100 items.
+    /// Reads all that is wanted, strongly consistent: one request for up to 100 items.
     ///
     /// # Errors
     /// [`StoreError`] if the table does not answer.
-    pub async fn observe(
-        &self,
-        codes: &[Draw],
-        promotions: &[(&PromotionId, Limits)],
-        people: &[PersonHash],
-    ) -> Result<Observed, StoreError> {
-        let code_keys: HashMap<Key, &Draw> = codes
-            .iter()
-            .map(|draw| (keys::code(&draw.promotion_id, draw.serial), draw))
-            .collect();
-        let mut limit_keys: HashMap<Key, &PromotionId> = HashMap::new();
-        for (id, limits) in promotions {
-            limit_keys.extend((0..limits.shard_count()).map(|index| (keys::shard(id, index), *id)));
-            if limits.per_customer.is_some() {
-                limit_keys.extend(
-                    people
-                        .iter()
-                        .map(|person| (keys::customer(id, person), *id)),
-                );
-            }
-        }
-        let mut wanted: Vec<Item> = code_keys
-            .keys()
-            .chain(limit_keys.keys())
-            .map(Key::attributes)
-            .collect();
+    pub async fn observe(&self, wanted: Wanted<'_>) -> Result<Observed, StoreError> {
+        let subjects = wanted.keys();
+        let mut unread: Vec<Item> = subjects.keys().map(Key::attributes).collect();
         let mut observed = Observed::default();
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(100));
-            let (items, unread) = self.batch_get(wanted).await?;
-            wanted = unread;
-            wanted.extend(rest);
+        while !unread.is_empty() {
+            let rest = unread.split_off(unread.len().min(100));
+            let (items, left) = self.batch_get(unread).await?;
+            unread = left;
+            unread.extend(rest);
             for item in items {
-                let Some(key) = Key::of(&item) else { continue };
-                match (code_keys.get(&key), limit_keys.get(&key)) {
-                    (Some(draw), _) => {
-                        observed.codes.insert((*draw).clone(), read(item)?);
-                    }
-                    (None, Some(id)) if key.sk == "shard" => {
-                        let shard: Shard = read(item)?;
-                        let sum = observed.shards.entry((*id).clone()).or_default();
-                        *sum = sum.add(shard);
-                    }
-                    (None, Some(id)) => {
-                        let CustomerUses { used } = read(item)?;
-                        let most = observed.uses.entry((*id).clone()).or_default();
-                        *most = used.max(*most);
-                    }
-                    (None, None) => {}
+                if let Some(subject) = Key::of(&item).and_then(|key| subjects.get(&key)) {
+                    observed.note(subject, item)?;
                 }
             }
         }

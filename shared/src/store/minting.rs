@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::codes::{CodeItem, CodeState};
 use super::idempotency::Idempotency;
 use super::promotions::{Counter, Freshness};
 use super::transaction::{Action, Expression, Outcome, TransactError};
@@ -10,6 +11,10 @@ use super::{Store, StoreError, keys, read, retry, write};
 use crate::domain::channel::Channel;
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::follow_up::random_symbols;
+use crate::domain::identity::PersonHash;
+
+/// Most actions in one transaction. Source: `TransactWriteItems` in the DynamoDB API reference.
+const CHUNK: usize = 100;
 
 /// A run of serials minted together: `first_serial .. first_serial + count`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,9 @@ pub struct Batch {
     pub channel: Option<Channel>,
     /// When it was minted.
     pub created_at: DateTime<Utc>,
+    /// Whether its codes' items are still being written: nobody is shown them yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
     /// Tells the request that minted it from others under the same `Idempotency-Key`.
     #[serde(default)]
     pub fingerprint: String,
@@ -70,13 +78,92 @@ impl Store {
         request: Option<&Idempotency>,
         now: DateTime<Utc>,
     ) -> Result<Batch, MintError> {
-        let batch_id = request.map_or_else(
-            || random_symbols(16),
-            |request| request.name().chars().take(32).collect(),
-        );
-        let fingerprint = request
-            .map(|request| request.fingerprint().to_owned())
-            .unwrap_or_default();
+        let batch = Batch {
+            batch_id: batch_id(request),
+            first_serial: 0,
+            count,
+            channel,
+            created_at: now,
+            pending: false,
+            fingerprint: request
+                .map(|request| request.fingerprint().to_owned())
+                .unwrap_or_default(),
+        };
+        self.take_serials(promotion, batch, now).await
+    }
+
+    /// Mints one code for each of `holders`, in order, which only they may use. Serials are taken first, under a batch that
+    /// is pending; then the codes' items are written; then the batch is shown. Nobody has seen the text of a code before all
+    /// of them are bound, and the same request again goes on where the first one ended.
+    ///
+    /// `fingerprint` tells the request from others under its `Idempotency-Key`; it must be keyed, since it covers identities.
+    ///
+    /// # Errors
+    /// [`MintError`] says which. After [`MintError::Store`] the serials may be taken, and no code of theirs is shown.
+    pub async fn mint_bound(
+        &self,
+        promotion: &PromotionId,
+        holders: &[Vec<PersonHash>],
+        channel: Option<Channel>,
+        request: Option<(&Idempotency, String)>,
+        now: DateTime<Utc>,
+    ) -> Result<Batch, MintError> {
+        let (request, fingerprint) = request.unzip();
+        let batch = Batch {
+            batch_id: batch_id(request),
+            first_serial: 0,
+            count: u64::try_from(holders.len()).unwrap_or(u64::MAX),
+            channel,
+            created_at: now,
+            pending: true,
+            fingerprint: fingerprint.unwrap_or_default(),
+        };
+        let mut batch = self.take_serials(promotion, batch, now).await?;
+        if !batch.pending {
+            return Ok(batch);
+        }
+        let mut items = Vec::with_capacity(holders.len());
+        for (number, people) in (batch.first_serial..).zip(holders) {
+            if let Ok(serial) = Serial::try_from(number) {
+                let item = write(&keys::code(promotion, serial), &bound(serial, people))?;
+                items.push(Action::PutNew(item));
+            }
+        }
+        for chunk in items.chunks(CHUNK) {
+            self.put_all_new(chunk).await?;
+        }
+        let shown = Action::Update {
+            key: keys::batch(promotion, &batch.batch_id),
+            update: "REMOVE pending",
+            condition: Expression::new("attribute_exists(pk)"),
+        };
+        // Refused would mean that the batch is gone, and batches are never deleted.
+        let _: Result<(), Vec<Outcome>> = self.decide(&[shown]).await?;
+        batch.pending = false;
+        Ok(batch)
+    }
+
+    /// Puts each item unless it is there, which means that an earlier attempt put it: the serials are this batch's alone.
+    async fn put_all_new(&self, items: &[Action]) -> Result<(), StoreError> {
+        let mut missing = items.to_vec();
+        while !missing.is_empty() {
+            let Err(outcomes) = self.decide(&missing).await? else {
+                return Ok(());
+            };
+            let mut outcomes = outcomes.into_iter();
+            missing.retain(|_| !matches!(outcomes.next(), Some(Outcome::Refused(_))));
+        }
+        Ok(())
+    }
+
+    /// Takes the next serials for `batch`, or returns the batch that the same request took them for.
+    async fn take_serials(
+        &self,
+        promotion: &PromotionId,
+        batch: Batch,
+        now: DateTime<Utc>,
+    ) -> Result<Batch, MintError> {
+        let (count, fingerprint) = (batch.count, batch.fingerprint.clone());
         let mut attempts = retry::Attempts::new();
         loop {
             let Counter { minted } = self
@@ -85,17 +172,13 @@ impl Store {
                 .ok_or(MintError::Unknown)?;
             let left = Serial::BATCH_END.saturating_sub(minted);
             let batch = Batch {
-                batch_id: batch_id.clone(),
                 first_serial: minted,
-                count,
-                channel: channel.clone(),
-                created_at: now,
-                fingerprint: fingerprint.clone(),
+                ..batch.clone()
             };
             if count > left {
                 // Only a batch minted by this very request may still answer it.
                 return match self
-                    .get::<Batch>(&keys::batch(promotion, &batch_id))
+                    .get::<Batch>(&keys::batch(promotion, &batch.batch_id))
                     .await?
                 {
                     Some(earlier) => repeated(earlier, &fingerprint),
@@ -128,6 +211,29 @@ impl Store {
             .await?;
         batches.sort_by_key(|batch| batch.first_serial);
         Ok(batches)
+    }
+}
+
+/// The batch's name: the same whenever its request is repeated.
+fn batch_id(request: Option<&Idempotency>) -> String {
+    request.map_or_else(
+        || random_symbols(16),
+        |request| request.name().chars().take(32).collect(),
+    )
+}
+
+fn bound(serial: Serial, people: &[PersonHash]) -> CodeItem {
+    CodeItem {
+        serial,
+        state: CodeState::Unused,
+        order_id: None,
+        redeemed_at: None,
+        held_until_ms: None,
+        channel: None,
+        expires_ms: None,
+        issued_to: None,
+        bound_to: people.to_vec(),
+        earned_by: None,
     }
 }
 

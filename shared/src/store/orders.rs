@@ -302,6 +302,7 @@ fn code(thank_you: &ThankYou<'_>, serial: Serial) -> CodeItem {
         held_until_ms: None,
         channel: Some(Channel::thank_you(&thank_you.variant.name)),
         expires_ms: Some(thank_you.schedule.code_expires_at.timestamp_millis()),
+        bound_to: Vec::new(),
         issued_to: Some(thank_you.person.clone()),
         earned_by: Some(thank_you.order_id.clone()),
     }

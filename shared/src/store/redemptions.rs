@@ -14,11 +14,12 @@ use chrono::{DateTime, Utc};
 use super::codes::CodeItem;
 use super::limits::{self, Gathered, LimitDraw, Shortage};
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{Item, Store, StoreError, due, keys, read, retry, write};
+use super::{Item, Store, StoreError, due, keys, read, retry, word_limits, write};
 use crate::domain::code::{PromotionId, Serial};
+use crate::domain::identity::PersonHash;
 use crate::domain::money::Amount;
 use crate::domain::order::OrderId;
-use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption, RedemptionStatus};
+use crate::domain::redemption::{CodeRef, Redeemed, RedeemedCode, Redemption, RedemptionStatus};
 
 pub use holds::ConfirmError;
 pub use returns::ReturnError;
@@ -84,6 +85,8 @@ struct Step {
 enum Kind {
     Code,
     Customer,
+    Word,
+    WordCustomer,
     Shard,
 }
 
@@ -137,7 +140,7 @@ impl Store {
                 action,
             };
             if let CodeRef::Serial(serial) = code.code {
-                let action = use_code(&code.promotion_id, serial, record, redeemed.redeemed_at);
+                let action = use_code(&code.promotion_id, serial, record, redeemed);
                 steps.push(step(Kind::Code, action));
             }
             if let Some(limit) = code.limits.per_customer {
@@ -149,6 +152,10 @@ impl Store {
                     )
                 }));
             }
+            let word = word_limits::uses(code).into_iter();
+            steps.extend(word.map(|counter| step(Kind::Word, counter.count())));
+            let people = word_limits::uses_by(code, &redeemed.people).into_iter();
+            steps.extend(people.map(|counter| step(Kind::WordCustomer, counter.count())));
             if code.limits.shard_count() > 0 {
                 let shard = gathered.get(&code.promotion_id).copied();
                 let shard = shard.unwrap_or_else(|| limits::any_shard(code.limits));
@@ -183,7 +190,10 @@ impl Store {
                 (Kind::Code, Outcome::Refused(item)) => {
                     refused.push((step.code, Obstacle::Code(item.map(read).transpose()?)));
                 }
-                (Kind::Customer, Outcome::Refused(_)) => {
+                (Kind::Word, Outcome::Refused(_)) => {
+                    refused.push((step.code, Obstacle::Limit(Shortage::Uses)));
+                }
+                (Kind::Customer | Kind::WordCustomer, Outcome::Refused(_)) => {
                     refused.push((step.code, Obstacle::Customer));
                 }
                 (Kind::Shard, Outcome::Refused(_)) => dry.push(step.code),
@@ -330,15 +340,27 @@ fn use_code(
     promotion: &PromotionId,
     serial: Serial,
     record: &Redemption,
-    at: DateTime<Utc>,
+    redeemed: &Redeemed,
 ) -> Action {
     let usable = if serial.is_thank_you() {
-        Expression::new("#state = :unused AND expires_ms > :now")
-            .number(":now", at.timestamp_millis())
+        Expression::new(
+            "#state = :unused AND expires_ms > :now AND (attribute_not_exists(bound_to) OR contains(bound_to, :one) \
+             OR contains(bound_to, :two) OR contains(bound_to, :three))",
+        )
+        .number(":now", redeemed.redeemed_at.timestamp_millis())
     } else {
-        Expression::new("attribute_not_exists(pk) OR #state = :unused")
+        Expression::new(
+            "attribute_not_exists(pk) OR (#state = :unused AND (attribute_not_exists(bound_to) OR contains(bound_to, :one) \
+             OR contains(bound_to, :two) OR contains(bound_to, :three)))",
+        )
     };
+    // A customer has up to three identities; the place of one not given holds what nobody is called.
+    let mut names = redeemed.people.iter().map(PersonHash::as_str);
+    let mut name = || names.next().unwrap_or("nobody");
     let condition = usable
+        .string(":one", name())
+        .string(":two", name())
+        .string(":three", name())
         .name("#state", "state")
         .string(":unused", "unused")
         .string(":order", record.order_id.as_str())
@@ -357,7 +379,7 @@ fn use_code(
             update: "SET #state = :redeemed, order_id = :order, redeemed_at = :at, serial = :serial",
             condition: condition
                 .string(":redeemed", "redeemed")
-                .string(":at", timestamp(at)),
+                .string(":at", timestamp(redeemed.redeemed_at)),
         },
     }
 }

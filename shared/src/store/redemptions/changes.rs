@@ -8,7 +8,7 @@ use crate::domain::order::OrderId;
 use crate::domain::redemption::{CodeRef, Redemption, RedemptionStatus};
 use crate::store::limits;
 use crate::store::transaction::{Action, Expression, Outcome, TransactError};
-use crate::store::{Store, StoreError, keys, retry};
+use crate::store::{Store, StoreError, keys, retry, word_limits};
 
 impl Store {
     /// Cancels an order's redemption, gives back what it drew and its codes as their promotions say, and returns the record. An
@@ -159,6 +159,10 @@ pub(super) fn give_back(seen: &Redemption, codes: AfterCancel, now: DateTime<Utc
                 )
             }));
         }
+        let word = word_limits::uses(code).into_iter();
+        steps.extend(word.map(|counter| step(Kind::Word, counter.uncount())));
+        let people = word_limits::uses_by(code, &redeemed.people).into_iter();
+        steps.extend(people.map(|counter| step(Kind::WordCustomer, counter.uncount())));
         if code.limits.shard_count() > 0 {
             steps.push(step(Kind::Shard, limit_draw(code, amount).give_back()));
         }
