@@ -7,6 +7,7 @@ pub mod channel;
 pub mod code;
 mod fault;
 pub mod follow_up;
+pub mod guessable;
 pub mod identity;
 pub mod mailbox;
 pub mod money;

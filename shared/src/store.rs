@@ -4,6 +4,7 @@
 //! `keys` lists every kind of item and where it lives.
 
 mod api_keys;
+mod attempts;
 mod cache;
 mod changing;
 mod codes;

@@ -7,6 +7,7 @@
     reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
+mod attempts;
 mod bootstraps;
 mod bound_codes;
 mod crash;
@@ -28,5 +29,6 @@ mod returns;
 mod secrecy;
 mod template;
 mod voiding;
+mod warnings;
 mod webhooks;
 mod word_limits;

@@ -18,6 +18,7 @@ use shared::store::{Batch, GroupCode, Idempotency};
 
 use crate::State;
 use crate::promotions::find;
+use crate::warnings::{self, Warning};
 
 pub(crate) fn routes() -> Router<State> {
     Router::new().route(
@@ -45,6 +46,14 @@ struct BatchAnswer<'a> {
     count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a Channel>,
+}
+
+/// A word as its creation is answered.
+#[derive(Serialize)]
+struct WordAnswer<'a> {
+    #[serde(flatten)]
+    code: &'a GroupCode,
+    warnings: Vec<Warning>,
 }
 
 async fn add(
@@ -207,7 +216,11 @@ async fn add_word(
     code: GroupCode,
     request: Option<&Idempotency>,
 ) -> Result<Response, Problem> {
-    let answer = serde_json::to_string(&code).map_err(|error| Problem::unavailable(&error))?;
+    let answer = WordAnswer {
+        code: &code,
+        warnings: warnings::of_word(&code.code),
+    };
+    let answer = serde_json::to_string(&answer).map_err(|error| Problem::unavailable(&error))?;
     let outcome = state
         .store
         .add_group_code(&code, request, &answer, state.clock.now())

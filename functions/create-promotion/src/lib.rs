@@ -6,6 +6,7 @@ mod listing;
 mod lookup;
 mod patch;
 mod promotions;
+mod warnings;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use shared::http::{Body, Problem, body};
 use shared::store::{ChangeError, SwitchError};
 
 use crate::State;
-use crate::promotions::{answer, find};
+use crate::promotions::{changed_answer, find};
 
 pub(crate) async fn patch(
     Shared(state): Shared<State>,
@@ -39,7 +39,7 @@ pub(crate) async fn patch(
         promotion: changed.into(),
         minted: known.minted,
     };
-    answer(&state, &known, now).await.map(Body)
+    changed_answer(&state, &known, now).await.map(Body)
 }
 
 fn version(value: Option<Value>) -> Result<u64, Vec<Fault>> {

@@ -16,6 +16,7 @@ use shared::http::{Body, FieldError, NoBody, Problem};
 use shared::store::{CreateError, Freshness, Known, Shard, Wanted};
 
 use crate::State;
+use crate::warnings::{self, Warning};
 
 pub(crate) fn routes() -> Router<State> {
     Router::new()
@@ -60,12 +61,6 @@ impl Spent {
     }
 }
 
-#[derive(Serialize)]
-struct Warning {
-    code: &'static str,
-    detail: String,
-}
-
 impl<'a> PromotionAnswer<'a> {
     fn new(known: &'a Known, spent: Option<Spent>, now: DateTime<Utc>) -> Self {
         let promotion = &known.promotion;
@@ -78,26 +73,9 @@ impl<'a> PromotionAnswer<'a> {
             version: promotion.version,
             minted: known.minted,
             spent,
-            warnings: warnings(promotion),
+            warnings: warnings::of_terms(promotion),
         }
     }
-}
-
-fn warnings(promotion: &Promotion) -> Vec<Warning> {
-    let never = promotion
-        .terms
-        .ends_at
-        .filter(|ends_at| *ends_at <= promotion.effective_at);
-    never
-        .map(|ends_at| Warning {
-            code: "ends-before-it-takes-effect",
-            detail: format!(
-                "It takes effect at {} but ends at {ends_at}: its codes never work.",
-                promotion.effective_at
-            ),
-        })
-        .into_iter()
-        .collect()
 }
 
 async fn create(
@@ -131,7 +109,10 @@ async fn create(
             promotion: promotion.into(),
             minted: 0,
         };
-        let answer = PromotionAnswer::new(&known, Some(Spent::default()), now);
+        let mut answer = PromotionAnswer::new(&known, Some(Spent::default()), now);
+        answer
+            .warnings
+            .extend(warnings::of_stacking(&state, &known.promotion, now).await?);
         let answer =
             serde_json::to_string(&answer).map_err(|error| Problem::unavailable(&error))?;
         match state
@@ -163,11 +144,33 @@ async fn read(
 }
 
 /// A promotion as it stands, with what it has spent.
-pub(crate) async fn answer(
+async fn answer(
     state: &State,
     known: &Known,
     now: DateTime<Utc>,
 ) -> Result<serde_json::Value, Problem> {
+    let answer = serde_json::to_value(standing(state, known, now).await?);
+    answer.map_err(|error| Problem::unavailable(&error))
+}
+
+/// A promotion as it stands after a change, which may have made it meet others.
+pub(crate) async fn changed_answer(
+    state: &State,
+    known: &Known,
+    now: DateTime<Utc>,
+) -> Result<serde_json::Value, Problem> {
+    let mut answer = standing(state, known, now).await?;
+    answer
+        .warnings
+        .extend(warnings::of_stacking(state, &known.promotion, now).await?);
+    serde_json::to_value(answer).map_err(|error| Problem::unavailable(&error))
+}
+
+async fn standing<'a>(
+    state: &State,
+    known: &'a Known,
+    now: DateTime<Utc>,
+) -> Result<PromotionAnswer<'a>, Problem> {
     let (id, limits) = (&known.promotion.id, known.promotion.terms.limits);
     let spent = if limits.shard_count() > 0 {
         let wanted = Wanted {
@@ -181,8 +184,7 @@ pub(crate) async fn answer(
     } else {
         None
     };
-    let answer = serde_json::to_value(PromotionAnswer::new(known, spent, now));
-    answer.map_err(|error| Problem::unavailable(&error))
+    Ok(PromotionAnswer::new(known, spent, now))
 }
 
 async fn pause(

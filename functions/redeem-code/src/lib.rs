@@ -1,6 +1,7 @@
 //! `redeem-code`: what codes are worth (quotes), and using them for an order, exactly once.
 
 mod answer;
+mod attempts;
 mod change;
 mod explanation;
 mod quote;

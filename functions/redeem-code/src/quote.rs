@@ -6,6 +6,7 @@ use shared::domain::redemption::{CodeAnswer, Priced};
 use shared::http::{Body, Problem};
 
 use crate::State;
+use crate::attempts;
 use crate::explanation::{Explained, explain_all};
 use crate::request::QuoteBody;
 use crate::resolve::{Buyer, Resolved, judge_items, observe, price_within_limits, resolve};
@@ -35,6 +36,7 @@ pub(crate) async fn quote(
         people => Buyer::People(people),
     };
     judge_items(&mut resolved, &observed, buyer, now);
+    attempts::count(&state, &request, &resolved, now).await?;
     let allocation = price_within_limits(&request.cart, &mut resolved, &observed);
     let priced = Priced::new(&request.cart, &allocation);
     let explanation = explain.then(|| explain_all(&resolved, &allocation, request.cart.currency));

@@ -17,6 +17,7 @@ use shared::store::{Obstacle, Redeem};
 
 use crate::State;
 use crate::answer::RedemptionAnswer;
+use crate::attempts;
 use crate::request::{RedemptionBody, Request};
 use crate::resolve::{Buyer, Resolved, judge_items, observe, price_good_ones, resolve};
 
@@ -133,6 +134,7 @@ impl Call {
         let observed = observe(state, &resolved, &[]).await?;
         let people = self.request.people(&state.identity);
         judge_items(&mut resolved, &observed, Buyer::People(&people), self.now);
+        attempts::count(state, &self.request, &resolved, self.now).await?;
         Err(Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into())
     }
 

@@ -1,5 +1,7 @@
 //! What a checkout sends.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use shared::domain::Fault;
 use shared::domain::cart::Cart;
@@ -36,6 +38,7 @@ pub(crate) struct RedemptionBody {
 pub(crate) struct Request {
     pub(crate) codes: Vec<TypedCode>,
     pub(crate) customer: Option<Customer>,
+    pub(crate) client_ip: Option<IpAddr>,
     pub(crate) cart: Cart,
     /// How long to hold the order instead of redeeming it at once.
     pub(crate) hold: Option<HoldSeconds>,
@@ -97,7 +100,8 @@ fn check(
     if let Some(customer) = &customer {
         faults.extend(customer.faults("/customer"));
     }
-    if client_ip.is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
+    let address = client_ip.map(str::parse::<IpAddr>);
+    if let Some(Err(_)) = address {
         faults.push(Fault::new(
             "/client_ip",
             "client_ip is an IPv4 or IPv6 address",
@@ -116,6 +120,7 @@ fn check(
     Ok(Request {
         codes: once,
         customer,
+        client_ip: address.and_then(Result::ok),
         cart,
         hold: None,
     })

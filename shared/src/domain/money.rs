@@ -183,6 +183,11 @@ impl BasisPoints {
     /// All of it.
     pub const WHOLE: Self = Self(10_000);
 
+    /// The percentage in hundredths of a percent, 1 to 10,000.
+    pub fn hundredths(self) -> u16 {
+        self.0
+    }
+
     /// Reads decimal text such as `10`, `12.5` or `10.00`.
     ///
     /// # Errors

@@ -369,6 +369,11 @@ impl HoldSeconds {
 pub enum Refusal {
     /// At least one code does not apply; every code is explained.
     Codes(Vec<CodeAnswer>),
+    /// Too many unknown codes were tried; again after so many seconds.
+    TooManyAttempts {
+        /// Seconds to wait, at least 1.
+        retry_after: u64,
+    },
     /// The order id has redeemed another request.
     OrderAlreadyRedeemed,
     /// The order id was cancelled, which is final.

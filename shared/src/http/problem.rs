@@ -49,6 +49,9 @@ pub struct Problem {
     /// What happened to each code, where codes were refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     codes: Option<Box<serde_json::Value>>,
+    /// Seconds after which to try again, for the `Retry-After` header.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 fn type_and_code<S: Serializer>(code: &str, serializer: S) -> Result<S::Ok, S::Error> {
@@ -68,6 +71,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             codes: None,
+            retry_after: None,
         }
     }
 
@@ -285,6 +289,16 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Codes(codes) => Self::refused_codes(&codes),
+            Refusal::TooManyAttempts { retry_after } => {
+                let mut problem = Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too-many-attempts",
+                    "Too many unknown codes",
+                )
+                .detail("Too many unknown codes were tried for this customer or address. Codes that exist still work; try others after `Retry-After` seconds.");
+                problem.retry_after = Some(retry_after);
+                problem
+            }
             Refusal::OrderAlreadyRedeemed => {
                 Self::new(StatusCode::CONFLICT, "order-already-redeemed", "The order has redeemed something else")
                     .detail("This order id was redeemed with other codes, customer or cart. That redemption stands; read it with GET.")
@@ -370,7 +384,9 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        } else if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {

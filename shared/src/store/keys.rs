@@ -121,6 +121,11 @@ pub(super) fn word_customer(word: &FoldedWord, person: &PersonHash) -> Key {
     )
 }
 
+/// How many unknown codes a customer, or an address, has tried of late.
+pub(super) fn attempts(who: &PersonHash) -> Key {
+    Key::new(format!("attempts#{}", who.as_str()), "unknown-codes")
+}
+
 /// A single-use code that was used, voided or (thank-you codes) issued.
 pub(super) fn code(id: &PromotionId, serial: Serial) -> Key {
     let number = serial.get();
