@@ -236,3 +236,74 @@ async fn a_table_that_never_answers_is_a_503_that_says_what_to_do() {
     faulty.proxy.plan(|_| Fault::Pass);
     assert_eq!(faulty.redeem("1", &code).await.0, StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn a_change_and_a_voiding_whose_answers_are_lost_are_made_once_and_answered_as_made() {
+    let stack = Stack::start().await;
+    let proxy = FaultProxy::start(stack.running().dynamodb_url()).await;
+    let env = stack.env_through(&proxy.url);
+    let state = create_promotion::State::load(&env, stack.clock().clone())
+        .await
+        .unwrap();
+    let router = shared::http::edge::finish(create_promotion::router(state));
+    let send = |method: &str, path: String, body: Value| {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", "Bearer okaeri_local_admin")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let router = router.clone();
+        async move {
+            let response = router.oneshot(request).await.unwrap();
+            let status = response.status().as_u16();
+            let bytes = response.into_body().collect().await.unwrap().to_bytes();
+            (status, serde_json::from_slice::<Value>(&bytes).unwrap())
+        }
+    };
+    let faults = [
+        Fault::DropRequest,
+        Fault::ApplyThenDropReply,
+        Fault::ApplyThen500,
+        Fault::Duplicate,
+        Fault::Cancel(vec!["TransactionConflict", "None"]),
+    ];
+    for fault in faults {
+        let promotion = stack.promotion(json!({"limits": {"budget": 1000}})).await;
+        let code = stack.codes(&promotion, 1).await.remove(0);
+        let path = format!("/v1/promotions/{}", promotion["id"].as_str().unwrap());
+        proxy.once("TransactWriteItems", fault.clone());
+        let change = json!({"version": 1, "limits": {"budget": 400}});
+        let (status, changed) = send("PATCH", path.clone(), change).await;
+        assert_eq!((status, &changed["version"]), (200, &json!(2)), "{fault:?}");
+        // The budget was moved once: all of it can be spent, and no more.
+        let (status, _) = send(
+            "PATCH",
+            path,
+            json!({"version": 2, "limits": {"budget": 396}}),
+        )
+        .await;
+        assert_eq!(status, 200, "{fault:?}");
+        proxy.once("TransactWriteItems", fault.clone());
+        let (_, voided) = send(
+            "POST",
+            "/v1/codes/void".to_owned(),
+            json!({"codes": [code]}),
+        )
+        .await;
+        assert_eq!(voided["voided"], json!([code]), "{fault:?}");
+        let codes = stack.codes(&promotion, 2).await;
+        stack
+            .redeem(&format!("{}-1", codes[0]), &codes[0])
+            .await
+            .expect(201);
+        let refused = stack
+            .redeem(&format!("{}-2", codes[1]), &codes[1])
+            .await
+            .expect(422);
+        assert_eq!(
+            refused.body["codes"][0]["reason"], "budget-exhausted",
+            "{fault:?}"
+        );
+    }
+}

@@ -646,3 +646,74 @@ async fn in_every_order_of_up_to_four_steps_spent_is_what_the_records_still_draw
         }
     }
 }
+
+#[tokio::test]
+async fn a_held_code_is_not_voided_and_bound_codes_and_words_come_back_as_they_were_after_a_lapse()
+{
+    let shop = Shop::open().await;
+    let (hanako, jiro) = (
+        json!({"email": "hanako@example.jp"}),
+        json!({"email": "jiro@example.jp"}),
+    );
+    let path = |promotion: &Value| {
+        let id = promotion["id"].as_str().unwrap();
+        format!("/v1/promotions/{id}/codes")
+    };
+    let (single, _) = shop.promotion(1, json!({})).await;
+    let body = json!({"customers": [hanako]});
+    let call = format!("POST {}", path(&single));
+    let batch = shop.stack.admin(&call, body).await.expect(201).body;
+    let batch_id = batch["batch_id"].as_str().unwrap();
+    let call = format!("GET {}?batch={batch_id}", path(&single));
+    let page = shop.stack.admin(&call, Value::Null).await.expect(200).body;
+    let bound = page["codes"][0]["code"].as_str().unwrap();
+    let words = shop
+        .stack
+        .promotion(json!({"claim_code": "group", "combinability": "unrestricted"}))
+        .await;
+    let limits = json!({"redemptions": 1, "per_customer": 1});
+    let body = json!({"code": "HANAKO10", "limits": limits});
+    let call = format!("POST {}", path(&words));
+    shop.stack.admin(&call, body).await.expect(201);
+
+    let put = async |order: &str, code: &str, customer: &Value| {
+        let mut body = hold(code);
+        body["customer"] = customer.clone();
+        let call = format!("PUT /v1/redemptions/{order}");
+        let (status, answer) = shop.call(&call, body).await;
+        match answer["codes"][0]["reason"].as_str() {
+            Some(reason) if status == 422 => reason.to_owned(),
+            _ => status.to_string(),
+        }
+    };
+    assert_eq!(put("1", bound, &jiro).await, "other-customer");
+    assert_eq!(put("1", bound, &hanako).await, "201");
+    assert_eq!(put("2", "HANAKO10", &hanako).await, "201");
+    assert_eq!(put("3", "HANAKO10", &jiro).await, "redemptions-exhausted");
+    let void = json!({"codes": [bound]});
+    let answer = shop.stack.admin("POST /v1/codes/void", void.clone()).await;
+    assert_eq!(
+        answer.expect(200).body["already_redeemed"],
+        json!([bound]),
+        "an order has it"
+    );
+    let sought = json!({"code": bound});
+    let facts = shop.stack.admin("POST /v1/codes/lookup", sought).await.body;
+    assert_eq!(
+        (&facts["status"], &facts["order_id"]),
+        (&json!("held"), &json!("1"))
+    );
+
+    shop.clock.advance(MINUTE);
+    // Overdue, both make way for the next order; the code only for its customer.
+    assert_eq!(put("4", bound, &jiro).await, "other-customer");
+    assert_eq!(put("5", bound, &hanako).await, "201");
+    assert_eq!(put("6", "HANAKO10", &jiro).await, "201");
+    assert_eq!(put("7", "HANAKO10", &jiro).await, "redemptions-exhausted");
+    shop.clock.advance(MINUTE);
+    assert_eq!(shop.lapse_due().await, 2);
+    assert_eq!(put("8", "HANAKO10", &jiro).await, "201");
+    let answer = shop.stack.admin("POST /v1/codes/void", void).await;
+    assert_eq!(answer.expect(200).body["voided"], json!([bound]));
+    assert_eq!(put("9", bound, &hanako).await, "voided");
+}

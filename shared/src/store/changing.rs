@@ -5,6 +5,7 @@ use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{Store, StoreError, keys, read, retry, write};
 use crate::domain::change::Stage;
 use crate::domain::code::PromotionId;
+use crate::domain::money::Amount;
 use crate::domain::promotion::{Limits, Promotion};
 
 /// Why a promotion was not changed.
@@ -128,7 +129,7 @@ fn moved(
     after: Limits,
     shards: &[Shard],
 ) -> Result<Vec<Action>, ChangeError> {
-    let minor = |limits: Limits| limits.budget.map(|budget| budget.minor());
+    let minor = |limits: Limits| limits.budget.map(Amount::minor);
     let left = |of: fn(&Shard) -> Option<u64>| -> Vec<u64> {
         shards
             .iter()
