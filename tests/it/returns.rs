@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::holds::{Shop, faults};
+use crate::shop::{Shop, faults};
 
 /// Three units and one, 10 % off: 335 on the first line, 50 on the second.
 fn order(code: &str) -> Value {
