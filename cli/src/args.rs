@@ -12,6 +12,9 @@ use crate::local;
 pub struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    /// Without a command, those of `local`.
+    #[command(flatten)]
+    pub(crate) local: Local,
 }
 
 #[derive(Debug, Subcommand)]
@@ -24,12 +27,6 @@ pub(crate) enum Command {
     /// Work with orders
     #[command(subcommand)]
     Orders(Orders),
-}
-
-impl Default for Command {
-    fn default() -> Self {
-        Self::Local(Local::parse_from(["okaeri local"]))
-    }
 }
 
 #[derive(Debug, Parser)]
@@ -154,17 +151,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_definitions_hold_together_and_nothing_means_local() {
+    fn the_definitions_hold_together_and_options_alone_are_those_of_local() {
         Args::command().debug_assert();
-        let args = Args::parse_from(["okaeri"]);
-        assert!(matches!(
-            args.command.unwrap_or_default(),
-            Command::Local(Local {
-                port: 8787,
-                memory: false,
-                ..
-            })
-        ));
+        let args = Args::parse_from(["okaeri", "--port", "9000"]);
+        assert!(args.command.is_none());
+        assert_eq!((args.local.port, args.local.memory), (9000, false));
+        assert_eq!(Args::parse_from(["okaeri"]).local.port, local::DEFAULT_PORT);
+        assert!(Args::try_parse_from(["okaeri", "--port", "1", "keys", "list"]).is_err());
     }
 
     #[test]

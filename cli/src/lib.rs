@@ -34,7 +34,7 @@ pub enum CliError {
 /// [`CliError`], which says what happened and what to do next.
 pub async fn run(args: Args) -> Result<(), CliError> {
     use args::Command;
-    let said = match args.command.unwrap_or_default() {
+    let said = match args.command.unwrap_or(Command::Local(args.local)) {
         Command::Local(options) => return run_local::run(options).await,
         Command::Keys(command) => keys::run(command).await?,
         Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,

@@ -106,7 +106,7 @@ async fn voided_codes_never_work_and_redeemed_ones_stay_their_orders() {
     let answer = void(&stack, &sent).await;
     assert_eq!(
         answer,
-        json!({"voided": [codes[0]], "already_voided": [], "already_redeemed": [codes[1]], "unknown": ["N0SUCH"]})
+        json!({"voided": [codes[0]], "already_voided": [], "already_redeemed": [codes[1]], "unknown": ["NOSUCH"]})
     );
     let again = void(&stack, &[&codes[0]]).await;
     assert_eq!(again["already_voided"], json!([codes[0]]));

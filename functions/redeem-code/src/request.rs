@@ -151,7 +151,7 @@ impl Request {
 
     /// Keyed hash of the request, so that its repetition is known without keeping it.
     pub(crate) fn fingerprint(&self, key: &IdentityKey) -> Result<String, serde_json::Error> {
-        let mut codes: Vec<String> = self.codes.iter().map(TypedCode::canonical).collect();
+        let mut codes: Vec<String> = self.codes.iter().map(TypedCode::identity).collect();
         codes.sort_unstable();
         let canonical = Canonical {
             codes,

@@ -1,6 +1,7 @@
 //! Claim codes: sealed single-use codes, which prove by themselves that they were minted here, and group words.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use aes::Aes256;
 use fpe::ff1::{FF1, FlexibleNumeralString};
@@ -165,14 +166,40 @@ impl fmt::Debug for SealedCode {
     }
 }
 
-/// Folded form of a group word, under which it is looked up and unique: upper case, `O` as `0`, `I` and `L` as `1`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FoldedWord(String);
+/// Folded form of a group word, under which it is looked up and unique: upper case, `O` as `0`, `I` and `L` as `1`. Words are
+/// equal if they fold alike, whatever they were.
+#[derive(Clone, Debug)]
+pub struct FoldedWord {
+    folded: String,
+    /// What was folded, to be shown where nothing better is known.
+    shown: String,
+}
 
 impl FoldedWord {
+    fn of(word: &str) -> Self {
+        Self {
+            folded: word.chars().map(fold).collect(),
+            shown: word.to_owned(),
+        }
+    }
+
     /// The folded text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.folded
+    }
+}
+
+impl PartialEq for FoldedWord {
+    fn eq(&self, other: &Self) -> bool {
+        self.folded == other.folded
+    }
+}
+
+impl Eq for FoldedWord {}
+
+impl Hash for FoldedWord {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.folded.hash(hasher);
     }
 }
 
@@ -200,7 +227,7 @@ impl GroupWord {
 
     /// The form under which it is looked up.
     pub fn folded(&self) -> FoldedWord {
-        FoldedWord(self.0.chars().map(fold).collect())
+        FoldedWord::of(&self.0)
     }
 }
 
@@ -229,7 +256,7 @@ impl From<GroupWord> for String {
 }
 
 /// What a caller typed, read forgivingly: case, spaces, hyphens, `O` and `0`, `I`, `L` and `1`, full-width letters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TypedCode {
     /// Has the shape of a single-use code.
     Sealed(SealedCode),
@@ -254,9 +281,17 @@ impl TypedCode {
         if folded.len() == SEALED_SYMBOLS && folded.bytes().all(|byte| ALPHABET.contains(&byte)) {
             Self::Sealed(SealedCode(folded))
         } else if plain && (3..=20).contains(&folded.len()) && folded.len() != SEALED_SYMBOLS {
-            Self::Word(FoldedWord(folded))
+            Self::Word(FoldedWord::of(&cleaned))
         } else {
             Self::Garbled(cleaned)
+        }
+    }
+
+    /// The same text for every way to type one code; only to compare, never to show.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Word(word) => word.folded.clone(),
+            Self::Sealed(_) | Self::Garbled(_) => self.canonical(),
         }
     }
 
@@ -264,7 +299,7 @@ impl TypedCode {
     pub fn canonical(&self) -> String {
         match self {
             Self::Sealed(code) => code.reveal(),
-            Self::Word(word) => word.0.clone(),
+            Self::Word(word) => word.shown.clone(),
             Self::Garbled(text) => text.clone(),
         }
     }
