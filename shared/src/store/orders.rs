@@ -174,31 +174,9 @@ impl Store {
             .await
     }
 
-    /// The order's tombstone, if it was cancelled or refunded.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the table does not answer.
-    pub async fn order_tombstone(
-        &self,
-        order_id: &OrderId,
-    ) -> Result<Option<Tombstone>, StoreError> {
-        self.get(&keys::tombstone(order_id)).await
-    }
-
     /// Puts an item that can only be there if the same thing happened before.
     async fn put_once(&self, item: Item) -> Result<(), StoreError> {
-        let mut attempts = retry::Attempts::new();
-        loop {
-            match self.transact(vec![Action::PutNew(item.clone())]).await {
-                Err(TransactError::Store(error)) => return Err(error),
-                Err(TransactError::Cancelled(outcomes))
-                    if outcomes.contains(&Outcome::Undecided) =>
-                {
-                    attempts.pause().await?;
-                }
-                Ok(()) | Err(TransactError::Cancelled(_)) => return Ok(()),
-            }
-        }
+        self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 
     /// Withdraws a mail that is still due and voids its code if unused, together.
