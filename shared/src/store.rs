@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod attempts;
+mod automatic;
 mod cache;
 mod changing;
 mod codes;
@@ -28,6 +29,7 @@ mod voiding;
 mod word_limits;
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -52,6 +54,7 @@ pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};
 use crate::domain::code::{FoldedWord, PromotionId};
+use crate::domain::promotion::Promotion;
 use crate::env::{Env, StartError};
 use cache::Cache;
 use keys::Key;
@@ -84,6 +87,7 @@ pub struct Store {
     api_keys: Cache<String, ApiKey>,
     promotions: Cache<PromotionId, Known>,
     group_codes: Cache<FoldedWord, GroupCode>,
+    automatic: Cache<(), Arc<[Arc<Promotion>]>>,
 }
 
 impl Store {
@@ -99,6 +103,7 @@ impl Store {
             api_keys: Cache::new(),
             promotions: Cache::new(),
             group_codes: Cache::new(),
+            automatic: Cache::new(),
         })
     }
 

@@ -8,6 +8,7 @@
 )]
 
 mod attempts;
+mod automatic;
 mod bootstraps;
 mod bound_codes;
 mod crash;

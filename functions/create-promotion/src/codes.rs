@@ -129,6 +129,7 @@ fn asked_for(body: NewCodes, claim: ClaimCode) -> Result<Asked, Vec<Fault>> {
         (ClaimCode::SingleUse, Some(count), None, _) => Ok(Asked::Codes(count)),
         (ClaimCode::SingleUse, None, Some(customers), _) => check(customers),
         (ClaimCode::SingleUse, None, None, _) => refuse("", "missing field `count`"),
+        (ClaimCode::None, ..) => refuse("", "this promotion applies by itself and has no codes"),
     }
 }
 

@@ -114,6 +114,9 @@ async fn check(state: &State, terms: &FollowUpTerms, now: DateTime<Utc>) -> Resu
             Some(ClaimCode::Group) => faults.push(refuse(
                 "this promotion is claimed with a shared word; a thank-you mail carries a single-use code",
             )),
+            Some(ClaimCode::None) => faults.push(refuse(
+                "this promotion applies by itself; a thank-you mail carries a single-use code",
+            )),
             None => faults.push(refuse("there is no such promotion")),
         }
     }

@@ -10,7 +10,7 @@ use shared::http::{Body, Problem, body};
 use shared::store::{ChangeError, SwitchError};
 
 use crate::State;
-use crate::promotions::{changed_answer, find};
+use crate::promotions::{changed_answer, find, refuse_one_too_many};
 
 pub(crate) async fn patch(
     Shared(state): Shared<State>,
@@ -32,6 +32,9 @@ pub(crate) async fn patch(
     let changed = seen.change(terms, mark, state.lead_time.as_delta(), now)?;
     if changed.terms.claim_code != seen.terms.claim_code {
         refuse_with_codes(&state, &known).await?;
+        if changed.is_automatic() {
+            refuse_one_too_many(&state, now).await?;
+        }
     }
     let stage = seen.stage_at(now);
     state.store.change_promotion(seen, &changed, stage).await?;

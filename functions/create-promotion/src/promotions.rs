@@ -7,9 +7,12 @@ use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use shared::domain::Fault;
 use shared::domain::code::PromotionId;
 use shared::domain::money::Amount;
-use shared::domain::promotion::{KeyRef, Promotion, PromotionTerms, Status, Switch};
+use shared::domain::promotion::{
+    ClaimCode, KeyRef, MAX_AUTOMATIC, Promotion, PromotionTerms, Status, Switch,
+};
 use shared::domain::word_filter;
 use shared::http::creating::{Creating, created};
 use shared::http::{Body, FieldError, NoBody, Problem};
@@ -91,6 +94,15 @@ async fn create(
         return Err(faults.into());
     }
     let now = state.clock.now();
+    if terms.claim_code == ClaimCode::None {
+        let answered = match &request {
+            Some(request) => state.store.was_answered(request).await?,
+            None => false,
+        };
+        if !answered {
+            refuse_one_too_many(&state, now).await?;
+        }
+    }
     let (master_key_version, _) = state.code_keys.newest()?;
     loop {
         let keys = KeyRef {
@@ -125,6 +137,19 @@ async fn create(
             outcome => return Ok(created(outcome?, answer)),
         }
     }
+}
+
+/// Every cart is priced under all promotions that apply by themselves, so a shop has only so many.
+pub(crate) async fn refuse_one_too_many(state: &State, now: DateTime<Utc>) -> Result<(), Problem> {
+    let store = &state.store;
+    let there = store.automatic_promotions(Freshness::Now, now).await?.len();
+    if there < MAX_AUTOMATIC {
+        return Ok(());
+    }
+    let detail = format!(
+        "there are {there} promotions already that apply by themselves and are not over; end one of them first"
+    );
+    Err(vec![Fault::new("/claim_code", detail)].into())
 }
 
 /// The promotion a path names; text that is no promotion id names none.

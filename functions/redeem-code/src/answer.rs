@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use shared::domain::code::{PromotionId, Serial};
 use shared::domain::order::OrderId;
 use shared::domain::redemption::{
-    CodeAnswer, CodeRef, Priced, RedeemedCode, Redemption, RedemptionStatus,
+    AutomaticAnswer, CodeAnswer, CodeRef, Priced, RedeemedCode, Redemption, RedemptionStatus,
 };
 use shared::domain::returns::Return;
 use shared::http::Problem;
@@ -21,6 +22,9 @@ pub(crate) struct RedemptionAnswer {
     priced: Option<Priced>,
     #[serde(skip_serializing_if = "Option::is_none")]
     codes: Option<Vec<CodeAnswer>>,
+    /// What applied without a code.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    automatic: Vec<AutomaticAnswer>,
     /// Absent for a hold that was not confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     redeemed_at: Option<DateTime<Utc>>,
@@ -39,12 +43,24 @@ impl RedemptionAnswer {
         record: &Redemption,
         now: DateTime<Utc>,
     ) -> Result<Self, Problem> {
+        let mut automatic = Vec::new();
         let codes = match &record.redeemed {
             None => None,
             Some(redeemed) => {
                 let mut codes = Vec::with_capacity(redeemed.codes.len());
                 for code in &redeemed.codes {
-                    codes.push(render_code(state, code, now).await?);
+                    match (&code.code, code.discount) {
+                        (CodeRef::Automatic, Some(discount)) => automatic.push(AutomaticAnswer {
+                            promotion_id: code.promotion_id.clone(),
+                            discount,
+                        }),
+                        (CodeRef::Automatic, None) => {}
+                        (CodeRef::Word(word), _) => codes.push(answer(code, word.clone())),
+                        (CodeRef::Serial(serial), _) => {
+                            let text = seal(state, &code.promotion_id, *serial, now).await?;
+                            codes.push(answer(code, text));
+                        }
+                    }
                 }
                 Some(codes)
             }
@@ -57,6 +73,7 @@ impl RedemptionAnswer {
                 .as_ref()
                 .map(|redeemed| redeemed.priced.clone()),
             codes,
+            automatic,
             redeemed_at: record
                 .redeemed
                 .as_ref()
@@ -69,37 +86,36 @@ impl RedemptionAnswer {
     }
 }
 
-async fn render_code(
+/// A single-use code's text again.
+async fn seal(
     state: &State,
-    code: &RedeemedCode,
+    promotion_id: &PromotionId,
+    serial: Serial,
     now: DateTime<Utc>,
-) -> Result<CodeAnswer, Problem> {
-    let text = match &code.code {
-        CodeRef::Word(word) => word.clone(),
-        CodeRef::Serial(serial) => {
-            let known = state
-                .store
-                .promotion(&code.promotion_id, Freshness::Remembered, now)
-                .await?;
-            let missing = || {
-                Problem::unavailable(&format!(
-                    "promotion {} of a redemption is missing",
-                    code.promotion_id
-                ))
-            };
-            let promotion = known.ok_or_else(missing)?.promotion;
-            let master_key = state
-                .code_keys
-                .version(promotion.master_key_version)
-                .await?;
-            promotion.code_key(&master_key).seal(*serial).reveal()
-        }
+) -> Result<String, Problem> {
+    let known = state
+        .store
+        .promotion(promotion_id, Freshness::Remembered, now)
+        .await?;
+    let missing = || {
+        Problem::unavailable(&format!(
+            "promotion {promotion_id} of a redemption is missing"
+        ))
     };
-    Ok(CodeAnswer {
+    let promotion = known.ok_or_else(missing)?.promotion;
+    let master_key = state
+        .code_keys
+        .version(promotion.master_key_version)
+        .await?;
+    Ok(promotion.code_key(&master_key).seal(serial).reveal())
+}
+
+fn answer(code: &RedeemedCode, text: String) -> CodeAnswer {
+    CodeAnswer {
         code: text,
         promotion_id: Some(code.promotion_id.clone()),
         applied: code.discount.is_some(),
         discount: code.discount,
         reason: code.reason,
-    })
+    }
 }

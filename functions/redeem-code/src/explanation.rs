@@ -1,6 +1,7 @@
 //! A quote's explanation: the steps of its pricing in sentences.
 
 use serde::Serialize;
+use shared::domain::code::PromotionId;
 use shared::domain::money::Currency;
 use shared::domain::pricing::Allocation;
 use shared::domain::redemption::Reason;
@@ -10,13 +11,29 @@ use crate::resolve::Resolved;
 /// One step of a quote.
 #[derive(Serialize)]
 pub(crate) struct Explained {
-    /// The code it is about; none for the cart as a whole.
+    /// The code it is about; none for a promotion that applies by itself, and for the cart as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
+    /// The promotion it is about, if that applies by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promotion_id: Option<PromotionId>,
     /// Its kind.
     step: &'static str,
     /// It in a sentence.
     detail: String,
+}
+
+impl Explained {
+    fn about(code: Option<&Resolved>, step: &'static str, detail: String) -> Self {
+        let promotion_id = code.and_then(Resolved::automatic_id).cloned();
+        let code = code.filter(|_| promotion_id.is_none());
+        Self {
+            code: code.map(|code| code.text.clone()),
+            promotion_id,
+            step,
+            detail,
+        }
+    }
 }
 
 /// First the codes that were not priced at all, then the steps of pricing in their order.
@@ -35,18 +52,12 @@ pub(crate) fn explain_all(
         .enumerate()
         .filter(|(place, _)| !priced.contains(place))
         .filter_map(|(_, code)| {
-            Some(Explained {
-                code: Some(code.text.clone()),
-                step: "refused",
-                detail: refused(code.verdict.err()?),
-            })
+            let detail = refused(code.verdict.err()?);
+            Some(Explained::about(Some(code), "refused", detail))
         });
-    let steps = allocation.trace.iter().map(|traced| Explained {
-        code: traced
-            .promotion
-            .and_then(|place| Some(resolved.get(place)?.text.clone())),
-        step: traced.step.name(),
-        detail: traced.step.sentence(currency),
+    let steps = allocation.trace.iter().map(|traced| {
+        let code = traced.promotion.and_then(|place| resolved.get(place));
+        Explained::about(code, traced.step.name(), traced.step.sentence(currency))
     });
     unpriced.chain(steps).collect()
 }

@@ -2,20 +2,25 @@
 
 use axum::extract::State as Shared;
 use serde::Serialize;
-use shared::domain::redemption::{CodeAnswer, Priced};
+use shared::domain::redemption::{AutomaticAnswer, CodeAnswer, Priced};
 use shared::http::{Body, Problem};
 
 use crate::State;
 use crate::attempts;
 use crate::explanation::{Explained, explain_all};
 use crate::request::QuoteBody;
-use crate::resolve::{Buyer, Resolved, judge_items, observe, price_within_limits, resolve};
+use crate::resolve::{
+    Buyer, automatic_answers, code_answers, judge_items, observe, price_within_limits, resolve,
+};
 
 #[derive(Serialize)]
 pub(crate) struct QuoteAnswer {
     #[serde(flatten)]
     priced: Priced,
     codes: Vec<CodeAnswer>,
+    /// What applies without a code.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    automatic: Vec<AutomaticAnswer>,
     /// Only if the caller asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<Explained>>,
@@ -28,8 +33,8 @@ pub(crate) async fn quote(
     let explain = body.explain;
     let request = body.check()?;
     let now = state.clock.now();
-    let mut resolved = resolve(&state, &request.codes, now).await?;
     let people = request.people(&state.identity);
+    let mut resolved = resolve(&state, &request.codes, &people, now).await?;
     let observed = observe(&state, &resolved, &people).await?;
     let buyer = match people.as_slice() {
         [] => Buyer::Skipped,
@@ -43,6 +48,7 @@ pub(crate) async fn quote(
     Ok(Body(QuoteAnswer {
         priced,
         explanation,
-        codes: resolved.iter().map(Resolved::answer).collect(),
+        codes: code_answers(&resolved),
+        automatic: automatic_answers(&resolved),
     }))
 }

@@ -8,18 +8,21 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use rand::RngExt;
+use shared::domain::code::PromotionId;
 use shared::domain::identity::PersonHash;
 use shared::domain::order::OrderId;
 use shared::domain::redemption::{Priced, Reason, Redeemed, Redemption, RedemptionStatus, Refusal};
 use shared::http::body::json;
 use shared::http::{Body, FieldError, Problem};
-use shared::store::{Obstacle, Redeem};
+use shared::store::{Observed, Obstacle, Redeem};
 
 use crate::State;
 use crate::answer::RedemptionAnswer;
 use crate::attempts;
 use crate::request::{RedemptionBody, Request};
-use crate::resolve::{Buyer, Resolved, judge_items, observe, price_good_ones, resolve};
+use crate::resolve::{
+    Buyer, Resolved, code_answers, judge_items, observe, price_within_limits, resolve,
+};
 
 pub(crate) async fn redeem(
     Shared(state): Shared<State>,
@@ -68,20 +71,43 @@ impl Call {
             .fingerprint(&state.identity)
             .map_err(|error| Problem::unavailable(&error))?;
         let people = self.request.people(&state.identity);
-        let mut resolved = resolve(state, &self.request.codes, self.now).await?;
-        require_customer(&mut resolved, &people);
-        let allocation = price_good_ones(&self.request.cart, &mut resolved);
-        if refuses(&resolved) {
-            return self
-                .refuse_unless_recorded(state, resolved, &fingerprint)
-                .await;
+        let mut resolved = resolve(state, &self.request.codes, &people, self.now).await?;
+        if resolved.is_empty() {
+            return match self.recorded(state, &fingerprint).await? {
+                Some(recorded) => Ok(recorded),
+                None => Err(nothing_to_redeem()),
+            };
         }
-        let priced = Priced::new(&self.request.cart, &allocation);
-        let record = self.record(&resolved, priced, people, fingerprint.clone());
-        match state.store.redeem(&record).await? {
-            Redeem::Done => Ok(record),
-            Redeem::Recorded(recorded) => first_answer(*recorded, &fingerprint),
-            Redeem::Refused(obstacles) => Err(self.explain(state, resolved, &obstacles)),
+        require_customer(&mut resolved, &people);
+        let mut observed = Observed::default();
+        loop {
+            let mut drawing = resolved.clone();
+            let allocation = price_within_limits(&self.request.cart, &mut drawing, &observed);
+            if refuses(&drawing) {
+                return self
+                    .refuse_unless_recorded(state, drawing, &fingerprint)
+                    .await;
+            }
+            drawing.retain(|code| !code.is_automatic() || code.verdict.is_ok());
+            let priced = Priced::new(&self.request.cart, &allocation);
+            let record = self.record(&drawing, priced, people.clone(), fingerprint.clone());
+            let obstacles = match state.store.redeem(&record).await? {
+                Redeem::Done => return Ok(record),
+                Redeem::Recorded(recorded) => return first_answer(*recorded, &fingerprint),
+                Redeem::Refused(obstacles) => obstacles,
+            };
+            let exhausted: Option<Vec<PromotionId>> = obstacles
+                .iter()
+                .map(|(index, _)| drawing.get(*index)?.automatic_id().cloned())
+                .collect();
+            let Some(exhausted) = exhausted else {
+                return Err(self.explain(state, drawing, &obstacles));
+            };
+            // Only what applies by itself stood in the way: the order goes on without it.
+            resolved.retain(|code| code.automatic_id().is_none_or(|id| !exhausted.contains(id)));
+            let mut automatic = resolved.clone();
+            automatic.retain(Resolved::is_automatic);
+            observed = observe(state, &automatic, &people).await?;
         }
     }
 
@@ -115,6 +141,24 @@ impl Call {
         }
     }
 
+    /// What the order's record answers, if there is one that does not make way.
+    async fn recorded(
+        &self,
+        state: &State,
+        fingerprint: &str,
+    ) -> Result<Option<Redemption>, Problem> {
+        match state.store.redemption(&self.order_id).await? {
+            Some(recorded) if !recorded.makes_way_at(self.now) => {
+                return first_answer(recorded, fingerprint).map(Some);
+            }
+            Some(recorded) if recorded.is_overdue_at(self.now) => {
+                state.store.lapse(&self.order_id, self.now).await?;
+            }
+            Some(_) | None => {}
+        }
+        Ok(None)
+    }
+
     /// No transaction decided this refusal, so the order's record, if there is one, still may.
     async fn refuse_unless_recorded(
         &self,
@@ -122,20 +166,14 @@ impl Call {
         mut resolved: Vec<Resolved>,
         fingerprint: &str,
     ) -> Result<Redemption, Problem> {
-        match state.store.redemption(&self.order_id).await? {
-            Some(recorded) if !recorded.makes_way_at(self.now) => {
-                return first_answer(recorded, fingerprint);
-            }
-            Some(recorded) if recorded.is_overdue_at(self.now) => {
-                state.store.lapse(&self.order_id, self.now).await?;
-            }
-            Some(_) | None => {}
+        if let Some(recorded) = self.recorded(state, fingerprint).await? {
+            return Ok(recorded);
         }
         let observed = observe(state, &resolved, &[]).await?;
         let people = self.request.people(&state.identity);
         judge_items(&mut resolved, &observed, Buyer::People(&people), self.now);
         attempts::count(state, &self.request, &resolved, self.now).await?;
-        Err(Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into())
+        Err(Refusal::Codes(code_answers(&resolved)).into())
     }
 
     /// The refusal that the transaction's own conditions decided. No code was refused before it, so the record has them all.
@@ -151,8 +189,13 @@ impl Call {
                 code.obstruct(obstacle, Buyer::People(&people), self.now);
             }
         }
-        Refusal::Codes(resolved.iter().map(Resolved::answer).collect()).into()
+        Refusal::Codes(code_answers(&resolved)).into()
     }
+}
+
+fn nothing_to_redeem() -> Problem {
+    let detail = "send at least one code: the shop has no open promotion that applies by itself";
+    Problem::invalid_body(vec![FieldError::new("/codes", detail)])
 }
 
 /// A limit per customer cannot be held for nobody.
@@ -166,7 +209,8 @@ fn require_customer(resolved: &mut [Resolved], people: &[PersonHash]) {
 
 /// Whether any code refuses the whole redemption; one left aside for a better one does not.
 fn refuses(resolved: &[Resolved]) -> bool {
-    resolved.iter().any(|code| {
+    let mut sent = resolved.iter().filter(|code| !code.is_automatic());
+    sent.any(|code| {
         code.verdict
             .is_err_and(|reason| reason != Reason::BetterOneApplied)
     })

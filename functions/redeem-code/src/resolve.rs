@@ -9,7 +9,7 @@ use shared::domain::identity::PersonHash;
 use shared::domain::money::Amount;
 use shared::domain::pricing::{Allocation, price};
 use shared::domain::promotion::{Limits, Promotion, Restore};
-use shared::domain::redemption::{CodeAnswer, CodeRef, Reason, RedeemedCode};
+use shared::domain::redemption::{AutomaticAnswer, CodeAnswer, CodeRef, Reason, RedeemedCode};
 use shared::domain::word_limits::WordLimits;
 use shared::http::Problem;
 use shared::store::{
@@ -27,10 +27,10 @@ pub(crate) struct Found {
     pub(crate) word: Option<GroupCode>,
 }
 
-/// One code of a request and what is known about it.
+/// One code of a request, or a promotion that applies by itself, and what is known about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolved {
-    /// The canonical text.
+    /// The canonical text; empty without a code.
     pub(crate) text: String,
     /// What it is, unless it is unknown.
     pub(crate) found: Option<Found>,
@@ -38,8 +38,28 @@ pub(crate) struct Resolved {
     pub(crate) verdict: Result<Amount, Reason>,
 }
 
-/// Looks every code up and judges its promotion at `now`; nothing is priced yet.
+/// Looks every code up and judges its promotion at `now`, and adds the open promotions that apply by themselves; nothing is
+/// priced yet. Without `people`, those that count uses per customer do not apply.
 pub(crate) async fn resolve(
+    state: &State,
+    codes: &[TypedCode],
+    people: &[PersonHash],
+    now: DateTime<Utc>,
+) -> Result<Vec<Resolved>, Problem> {
+    let automatic = async {
+        let store = &state.store;
+        let open = store.automatic_promotions(Freshness::Remembered, now);
+        Ok::<_, Problem>(open.await?)
+    };
+    let (mut resolved, automatic) = tokio::try_join!(resolve_sent(state, codes, now), automatic)?;
+    let open = automatic
+        .iter()
+        .filter(|promotion| promotion.closed_at(now).is_none());
+    resolved.extend(open.map(|promotion| Resolved::automatic(promotion, people)));
+    Ok(resolved)
+}
+
+async fn resolve_sent(
     state: &State,
     codes: &[TypedCode],
     now: DateTime<Utc>,
@@ -61,7 +81,7 @@ pub(crate) async fn resolve(
         };
         let text = match found.as_ref().map(|found| &found.code) {
             Some(CodeRef::Word(word)) => word.clone(),
-            Some(CodeRef::Serial(_)) | None => typed.canonical(),
+            Some(CodeRef::Serial(_) | CodeRef::Automatic) | None => typed.canonical(),
         };
         resolved.push(Resolved {
             text,
@@ -131,7 +151,7 @@ async fn find_word(
 
 /// Prices the cart under every code that is still good, and writes each one's discount or reason into `resolved`. The
 /// trace names each code by its place there.
-pub(crate) fn price_good_ones(cart: &Cart, resolved: &mut [Resolved]) -> Allocation {
+fn price_good_ones(cart: &Cart, resolved: &mut [Resolved]) -> Allocation {
     let good = |code: &Resolved| code.verdict.is_ok();
     let (places, promotions): (Vec<usize>, Vec<Arc<Promotion>>) = resolved
         .iter()
@@ -248,6 +268,20 @@ pub(crate) fn price_within_limits(
     }
 }
 
+/// What the caller is told of each code sent.
+pub(crate) fn code_answers(resolved: &[Resolved]) -> Vec<CodeAnswer> {
+    let sent = resolved.iter().filter(|code| !code.is_automatic());
+    sent.map(Resolved::answer).collect()
+}
+
+/// What the caller is told of the promotions that apply by themselves.
+pub(crate) fn automatic_answers(resolved: &[Resolved]) -> Vec<AutomaticAnswer> {
+    resolved
+        .iter()
+        .filter_map(Resolved::automatic_answer)
+        .collect()
+}
+
 fn shortage_reason(shortage: Shortage) -> Reason {
     match shortage {
         Shortage::Budget => Reason::BudgetExhausted,
@@ -285,6 +319,34 @@ impl Found {
 }
 
 impl Resolved {
+    fn automatic(promotion: &Arc<Promotion>, people: &[PersonHash]) -> Self {
+        let counts_customers = promotion.terms.limits.per_customer.is_some();
+        Self {
+            text: String::new(),
+            found: Some(Found {
+                promotion: Arc::clone(promotion),
+                code: CodeRef::Automatic,
+                word: None,
+            }),
+            verdict: if counts_customers && people.is_empty() {
+                Err(Reason::CustomerRequired)
+            } else {
+                Ok(Amount::ZERO)
+            },
+        }
+    }
+
+    /// Whether it applies by itself, and so is never a reason to refuse an order.
+    pub(crate) fn is_automatic(&self) -> bool {
+        self.automatic_id().is_some()
+    }
+
+    /// Its promotion, if it applies by itself.
+    pub(crate) fn automatic_id(&self) -> Option<&PromotionId> {
+        let found = self.found.as_ref()?;
+        (found.code == CodeRef::Automatic).then_some(&found.promotion.id)
+    }
+
     /// The single-use code to be used, if it is one.
     pub(crate) fn draw(&self) -> Option<Draw> {
         let found = self.found.as_ref()?;
@@ -293,7 +355,7 @@ impl Resolved {
                 promotion_id: found.promotion.id.clone(),
                 serial,
             }),
-            CodeRef::Word(_) => None,
+            CodeRef::Word(_) | CodeRef::Automatic => None,
         }
     }
 
@@ -377,8 +439,8 @@ impl Resolved {
         })
     }
 
-    /// What the caller is told.
-    pub(crate) fn answer(&self) -> CodeAnswer {
+    /// What the caller is told of a code.
+    fn answer(&self) -> CodeAnswer {
         CodeAnswer {
             code: self.text.clone(),
             promotion_id: self.found.as_ref().map(|found| found.promotion.id.clone()),
@@ -386,6 +448,14 @@ impl Resolved {
             discount: self.verdict.ok(),
             reason: self.verdict.err(),
         }
+    }
+
+    /// What the caller is told of a promotion that applied by itself.
+    fn automatic_answer(&self) -> Option<AutomaticAnswer> {
+        Some(AutomaticAnswer {
+            promotion_id: self.automatic_id()?.clone(),
+            discount: self.verdict.ok()?,
+        })
     }
 
     /// What is stored.

@@ -4,8 +4,11 @@
 //! promotion first, and each works on what the former left of the lines it is for. A discount is taken once over its
 //! lines, rounded, and then spread over them by largest remainder, so that line discounts sum exactly to it and no line
 //! goes below zero. Every step is kept in a [`Traced`], from which a quote can explain itself.
+//!
+//! Promotions that apply by themselves never stand in the way of a code: `choice` says which of them apply.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod choice;
 mod trace;
 mod units;
 
@@ -14,7 +17,9 @@ use std::collections::HashSet;
 use super::benefit::Benefit;
 use super::cart::{Cart, CartLine, Sku};
 use super::money::{Amount, BasisPoints};
-use super::promotion::{Combinability, Promotion};
+use super::promotion::Promotion;
+pub use choice::MAX_AUTOMATIC_PER_ORDER;
+use choice::{choose_automatic, refuse_uncombinable};
 pub use trace::{Refusal, Step, Traced};
 use units::{SetRule, Sets};
 
@@ -73,14 +78,15 @@ impl Allocation {
     }
 }
 
-/// Prices `cart` under `promotions`, which are open and in any order.
+/// Prices `cart` under `promotions`, which are open and in any order: those whose codes were sent, and those that apply by
+/// themselves.
 pub fn price(cart: &Cart, promotions: &[&Promotion]) -> Allocation {
     let mut verdicts: Vec<Verdict> = promotions
         .iter()
         .map(|promotion| judge(cart, promotion))
         .collect();
     refuse_uncombinable(promotions, &mut verdicts);
-    refuse_all_but_the_best_preferential(cart, promotions, &mut verdicts);
+    let verdicts = choose_automatic(cart, promotions, verdicts);
     let mut allocation = apply(cart, promotions, &verdicts);
     let total = Step::Total {
         subtotal: cart.subtotal(),
@@ -199,66 +205,6 @@ fn units_per_order(promotion: &Promotion) -> Option<u64> {
 
 fn quantities(cart: &Cart) -> Vec<u64> {
     cart.lines.iter().map(|line| line.quantity).collect()
-}
-
-/// An exclusive promotion applies only if it was the only one sent; the same promotion applies once.
-fn refuse_uncombinable(promotions: &[&Promotion], verdicts: &mut [Verdict]) {
-    for (index, (promotion, verdict)) in promotions.iter().zip(verdicts).enumerate() {
-        let exclusive = promotion.terms.combinability == Combinability::Exclusive;
-        let repeated = promotions
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.id == promotion.id);
-        if verdict.is_err() {
-            continue;
-        }
-        if exclusive && promotions.len() > 1 {
-            *verdict = Err(Refusal::Exclusive);
-        } else if repeated {
-            *verdict = Err(Refusal::Repeated);
-        }
-    }
-}
-
-/// Of several preferential promotions keeps the one with which the buyer saves most; of equals the older.
-fn refuse_all_but_the_best_preferential(
-    cart: &Cart,
-    promotions: &[&Promotion],
-    verdicts: &mut [Verdict],
-) {
-    let places = promotions.iter().zip(&*verdicts).enumerate();
-    let mut candidates: Vec<_> = places
-        .filter(|(_, (promotion, verdict))| {
-            verdict.is_ok() && promotion.terms.combinability == Combinability::Preferential
-        })
-        .map(|(index, (promotion, _))| (promotion.seniority(), index))
-        .collect();
-    if candidates.len() < 2 {
-        return;
-    }
-    candidates.sort_unstable();
-    let mut saved = Vec::with_capacity(candidates.len());
-    for (_, candidate) in &candidates {
-        let mut alone = verdicts.to_vec();
-        for (_, other) in candidates.iter().filter(|(_, other)| other != candidate) {
-            if let Some(verdict) = alone.get_mut(*other) {
-                *verdict = Err(Refusal::Repeated);
-            }
-        }
-        saved.push((*candidate, apply(cart, promotions, &alone).saved()));
-    }
-    let most = saved
-        .iter()
-        .map(|(_, saved)| *saved)
-        .max()
-        .unwrap_or_default();
-    let best = saved.iter().find(|(_, saved)| *saved == most);
-    let best = best.map(|(index, _)| *index);
-    for (index, saved) in saved {
-        if let Some(verdict) = verdicts.get_mut(index).filter(|_| Some(index) != best) {
-            *verdict = Err(Refusal::BetterOneApplied { saved, most });
-        }
-    }
 }
 
 /// Takes the discounts of all promotions that apply, in the order of the module's first paragraph.

@@ -58,6 +58,9 @@ pub struct PromotionTerms {
     pub restore_budget_on_return: bool,
 }
 
+/// Most promotions of a shop that apply by themselves and are not over, because every cart is priced under all of them.
+pub const MAX_AUTOMATIC: usize = 25;
+
 /// Most shards over which a promotion's budget and uses are spread. Source: design.md §5.
 pub const MAX_SHARDS: u8 = 64;
 
@@ -206,6 +209,8 @@ pub enum ClaimCode {
     SingleUse,
     /// With a word that many buyers share.
     Group,
+    /// Not at all: it applies by itself to every cart that meets its terms.
+    None,
 }
 
 /// With what else a promotion may be used in one order.
@@ -413,6 +418,11 @@ impl Promotion {
             Some(Closed::Paused) => Status::Paused,
             Some(Closed::Ended | Closed::Expired) => Status::Ended,
         }
+    }
+
+    /// Whether it needs no code: it applies to every cart that meets its terms, and is never a reason to refuse an order.
+    pub fn is_automatic(&self) -> bool {
+        self.terms.claim_code == ClaimCode::None
     }
 
     /// The key that seals and opens its codes.

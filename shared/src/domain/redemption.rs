@@ -137,6 +137,15 @@ pub struct CodeAnswer {
     pub reason: Option<Reason>,
 }
 
+/// A promotion that applied by itself, as the caller sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AutomaticAnswer {
+    /// Which.
+    pub promotion_id: PromotionId,
+    /// What it takes off in all, lines or shipping, in minor units.
+    pub discount: Amount,
+}
+
 /// One priced line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineAnswer {
@@ -200,6 +209,8 @@ pub enum CodeRef {
     Serial(Serial),
     /// A group word, as staff gave it.
     Word(String),
+    /// None: the promotion applied by itself.
+    Automatic,
 }
 
 /// One code of a stored redemption.
@@ -270,7 +281,7 @@ pub struct Redeemed {
     /// Who redeemed it, by keyed hash of each identity given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub people: Vec<PersonHash>,
-    /// The codes, in the order they were sent.
+    /// The codes, in the order they were sent, and after them the promotions that applied by themselves.
     pub codes: Vec<RedeemedCode>,
     /// The amounts.
     pub priced: Priced,

@@ -1,5 +1,6 @@
 //! Changing a promotion: its terms and what its shards hold, in one transaction.
 
+use super::automatic::relist;
 use super::limits::{self, Shard};
 use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{Store, StoreError, keys, read, retry, write};
@@ -41,11 +42,14 @@ impl Store {
     ) -> Result<(), ChangeError> {
         let unchanged = Expression::new("version = :seen").number(":seen", seen.version);
         let terms = Action::Put(write(&keys::terms(&seen.id), changed)?, unchanged);
+        let list = relist(Some(seen), changed)?;
         let mut attempts = retry::Attempts::new();
         loop {
             let result = match self.shard_actions(seen, changed, stage).await {
                 Ok(shards) => {
-                    let actions = std::iter::once(terms.clone()).chain(shards);
+                    let actions = std::iter::once(terms.clone())
+                        .chain(list.clone())
+                        .chain(shards);
                     self.transact(actions.collect()).await
                 }
                 Err(ChangeError::Store(error)) => Err(TransactError::Store(error)),

@@ -76,6 +76,15 @@ struct KeptAnswer {
 }
 
 impl Store {
+    /// Whether a request of this name was answered of late, so that it is to be answered alike.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn was_answered(&self, request: &Idempotency) -> Result<bool, StoreError> {
+        let kept: Option<KeptAnswer> = self.get(&keys::idempotency(&request.name)).await?;
+        Ok(kept.is_some())
+    }
+
     /// Creates what `actions` put, once for each request that names itself.
     pub(super) async fn create(
         &self,

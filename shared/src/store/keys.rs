@@ -50,6 +50,8 @@ pub(super) const THANK_YOU_PARTITIONS: u64 = 64;
 pub(super) const API_KEYS: &str = "api-keys";
 /// Partition of all promotions' places in the list, newest first.
 pub(super) const PROMOTIONS: &str = "promotions";
+/// Partition of all promotions that apply by themselves, but for those that staff ended.
+pub(super) const AUTOMATIC: &str = "automatic";
 /// Partition of all follow-ups.
 pub(super) const FOLLOW_UPS: &str = "follow-ups";
 
@@ -73,6 +75,11 @@ pub(super) fn promotion_entry(created_at: DateTime<Utc>, id: &PromotionId) -> Ke
         PROMOTIONS,
         format!("{:015}#{id}", created_at.timestamp_millis()),
     )
+}
+
+/// That a promotion applies by itself.
+pub(super) fn automatic(id: &PromotionId) -> Key {
+    Key::new(AUTOMATIC, id.as_str())
 }
 
 pub(super) fn terms(id: &PromotionId) -> Key {

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::automatic::relist;
 use super::cache::Ages;
 use super::idempotency::{CreateError, Created, Idempotency};
 use super::keys::Key;
@@ -93,6 +94,7 @@ impl Store {
                 &ListEntry { id: id.clone() },
             )?),
         ];
+        actions.extend(relist(None, promotion)?);
         actions.extend(limits::new_shards(id, promotion.terms.limits)?);
         self.create(actions, request, answer, promotion.created_at)
             .await
@@ -144,11 +146,10 @@ impl Store {
             changed.version += 1;
             let unchanged =
                 Expression::new("version = :seen").number(":seen", known.promotion.version);
+            let terms = Action::Put(write(&keys::terms(id), &changed)?, unchanged);
+            let list = relist(Some(&known.promotion), &changed)?;
             match self
-                .transact(vec![Action::Put(
-                    write(&keys::terms(id), &changed)?,
-                    unchanged,
-                )])
+                .transact(std::iter::once(terms).chain(list).collect())
                 .await
             {
                 Ok(()) => {
@@ -211,7 +212,10 @@ impl Store {
     }
 
     /// Terms and counters of those of `ids` that exist, strongly consistent, in one request where they fit.
-    async fn read_promotions(&self, ids: &[PromotionId]) -> Result<Vec<Known>, StoreError> {
+    pub(super) async fn read_promotions(
+        &self,
+        ids: &[PromotionId],
+    ) -> Result<Vec<Known>, StoreError> {
         let mut wanted: Vec<_> = ids
             .iter()
             .flat_map(|id| [keys::terms(id), keys::counter(id)])

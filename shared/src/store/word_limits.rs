@@ -49,7 +49,7 @@ pub(super) fn uses_by(code: &RedeemedCode, people: &[PersonHash]) -> Vec<WordCou
 
 fn folded(code: &RedeemedCode) -> Option<FoldedWord> {
     match &code.code {
-        CodeRef::Serial(_) => None,
+        CodeRef::Serial(_) | CodeRef::Automatic => None,
         CodeRef::Word(word) => GroupWord::try_from(word.clone())
             .ok()
             .map(|word| word.folded()),

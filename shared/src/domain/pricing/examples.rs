@@ -1,8 +1,8 @@
 //! Worked examples, one a row: `(what it shows, currency and shipping, cart, promotions, lines, shipping, promotions)`.
 //!
 //! A cart is `SKU quantity×price`, a promotion its terms in short: `10%`, `10% max 300`, `-500`, `T 1000:5 2000:10`,
-//! `2+1 50%`, `ship`, then `on A B` (products), `for C` (`get_products`), `min 500` (subtotal), `units 2`, and `excl` or
-//! `pref` (else unrestricted). Older ones stand first. The last column is what each takes off, or why it gives nothing.
+//! `2+1 50%`, `ship`, then `on A B` (products), `for C` (`get_products`), `min 500` (subtotal), `units 2`, `excl` or
+//! `pref` (else unrestricted), and `auto` (applies by itself). Older ones stand first. The last column is what each takes off, or why it gives nothing.
 
 use serde_json::{Value, json};
 
@@ -112,6 +112,23 @@ const TABLE: &[Row] = &[
     ("the better of two", "JPY 0", "A 1×1000", &["5% pref", "20% pref"], &[200], 0, &["BetterOneApplied", "200"]),
     ("of equals the older", "JPY 0", "A 1×1000", &["10% pref", "-100 pref"], &[100], 0, &["100", "BetterOneApplied"]),
     ("shipping counts among the better", "JPY 500", "A 1×1000", &["10% pref", "ship pref"], &[0], 500, &["BetterOneApplied", "500"]),
+    // Promotions that apply by themselves.
+    ("by itself", "JPY 0", "A 1×1000", &["10% auto"], &[100], 0, &["100"]),
+    ("by itself, and a code on what it left", "JPY 0", "A 1×1000", &["10% auto", "10%"], &[190], 0, &["100", "90"]),
+    ("an exclusive code is alone", "JPY 0", "A 1×1000", &["50% auto", "10% excl"], &[100], 0, &["NotCombinable", "100"]),
+    ("an exclusive one gives way to a code", "JPY 0", "A 1×1000", &["50% auto excl", "10%"], &[100], 0, &["NotCombinable", "100"]),
+    ("but not to a code that gives nothing", "JPY 0", "A 1×1000", &["50% auto excl", "10% min 1001"], &[500], 0, &["500", "MinimumNotMet"]),
+    ("an exclusive one that saves more", "JPY 0", "A 1×1000", &["10% auto", "10% auto", "20% auto excl"], &[200], 0, &["NotCombinable", "NotCombinable", "200"]),
+    ("an exclusive one that saves less", "JPY 0", "A 1×1000", &["10% auto", "10% auto", "18% auto excl"], &[190], 0, &["100", "90", "NotCombinable"]),
+    ("of equals the others together", "JPY 0", "A 1×1000", &["19% auto excl", "10% auto", "10% auto"], &[190], 0, &["NotCombinable", "100", "90"]),
+    ("of two exclusive ones the better", "JPY 0", "A 1×1000", &["10% auto excl", "-200 auto excl"], &[200], 0, &["NotCombinable", "200"]),
+    ("of two equal exclusive ones the older", "JPY 0", "A 1×1000", &["20% auto excl", "-200 auto excl"], &[200], 0, &["200", "NotCombinable"]),
+    ("a better preferential one leaves the code unused", "JPY 0", "A 1×1000", &["30% auto pref", "20% pref"], &[300], 0, &["300", "BetterOneApplied"]),
+    ("a better preferential code", "JPY 0", "A 1×1000", &["10% auto pref", "20% pref"], &[200], 0, &["BetterOneApplied", "200"]),
+    ("no more than four", "JPY 0", "A 1×1000", &["-1 auto", "-2 auto", "-3 auto", "-4 auto", "-5 auto"], &[10], 0, &["1", "2", "3", "4", "NotCombinable"]),
+    ("which does not count what gives nothing", "JPY 0", "A 1×1000", &["-1 auto min 2000", "-2 auto", "-3 auto", "-4 auto", "-5 auto"], &[14], 0, &["MinimumNotMet", "2", "3", "4", "5"]),
+    ("nor codes", "JPY 0", "A 1×1000", &["-1", "-2 auto", "-3 auto", "-4 auto", "-5 auto"], &[15], 0, &["1", "2", "3", "4", "5"]),
+    ("free shipping by itself", "JPY 500", "A 1×5000", &["ship auto min 5000"], &[0], 500, &["500"]),
 ];
 
 /// Reads a promotion's terms from a row.
@@ -142,6 +159,7 @@ fn terms(short: &str, currency: &str) -> Value {
             ("units", _) => {
                 terms["limits"] = json!({"units_per_order": number(words.next().unwrap())});
             }
+            ("auto", _) => terms["claim_code"] = json!("none"),
             ("excl", _) => terms["combinability"] = json!("exclusive"),
             ("pref", _) => terms["combinability"] = json!("preferential"),
             ("on" | "for", _) => list = word,

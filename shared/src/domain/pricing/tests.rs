@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::promotion::Combinability;
 use crate::domain::promotion::tests::promotion;
 
 fn cart(lines: &[(&str, u64, u64)]) -> Cart {
@@ -196,13 +197,16 @@ fn benefit(kind: u8, share: u64, size: u64) -> serde_json::Value {
 /// Kind, size and the other terms of a promotion of any kind.
 fn any_terms() -> impl Strategy<Value = (u8, u64, serde_json::Value)> {
     let kinds = (0_u8..7, 1..=4_u64);
-    let options = (0_usize..3, any::<bool>(), 0..8_u32, 0..3_u64);
+    let options = (0_usize..3, any::<bool>(), 0..8_u32, 0..3_u64, any::<bool>());
     (kinds, options).prop_map(
-        |((kind, size), (combinability, restricted, units, least))| {
+        |((kind, size), (combinability, restricted, units, least, automatic))| {
             let combinability = ["exclusive", "preferential", "unrestricted"][combinability];
             let mut terms = json!({"combinability": combinability, "minimum": {"quantity": least}});
             if restricted {
                 terms["products"] = json!({"include": ["S0", "S1"]});
+            }
+            if automatic {
+                terms["claim_code"] = json!("none");
             }
             if units > 3 && kind != 6 {
                 terms["limits"] = json!({"units_per_order": units - 3});
@@ -213,7 +217,7 @@ fn any_terms() -> impl Strategy<Value = (u8, u64, serde_json::Value)> {
 }
 
 fn any_promotions() -> impl Strategy<Value = Vec<Promotion>> {
-    prop::collection::vec((any_terms(), 1..=10_000_u64), 0..5).prop_map(|all| {
+    prop::collection::vec((any_terms(), 1..=10_000_u64), 0..8).prop_map(|all| {
         let all = all.into_iter().enumerate();
         all.map(|(index, ((kind, size, terms), share))| {
             with_share(&format!("P00{index}"), kind, size, &terms, share)
@@ -267,6 +271,33 @@ proptest! {
         prop_assert_eq!(&one.lines, &other.lines);
         prop_assert_eq!(one.shipping, other.shipping);
         prop_assert_eq!(one.promotions, other.promotions.into_iter().rev().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_applies_by_itself_refuses_no_code_and_stays_within_its_number(cart in any_cart(), promotions in any_promotions()) {
+        prop_assume!(cart.faults().is_empty());
+        let all: Vec<_> = promotions.iter().collect();
+        let codes: Vec<_> = promotions.iter().filter(|promotion| !promotion.is_automatic()).collect();
+        let (with, without) = (price(&cart, &all), price(&cart, &codes));
+        let (automatic, sent): (Vec<_>, Vec<_>) = all.iter().zip(&with.promotions).partition(|(promotion, _)| promotion.is_automatic());
+        for ((_, with), without) in sent.iter().zip(&without.promotions) {
+            let reason = |outcome: &Result<Amount, Unpriced>| outcome.err().filter(|reason| *reason != Unpriced::BetterOneApplied);
+            prop_assert_eq!(reason(with), reason(without));
+        }
+        let applied: Vec<_> = automatic.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(promotion, _)| promotion).collect();
+        prop_assert!(applied.len() <= MAX_AUTOMATIC_PER_ORDER);
+        let exclusive = applied.iter().any(|promotion| promotion.terms.combinability == Combinability::Exclusive);
+        prop_assert!(!exclusive || (applied.len() == 1 && sent.iter().all(|(_, outcome)| outcome.is_err())));
+    }
+
+    #[test]
+    fn of_what_applies_by_itself_the_buyer_gets_no_less_than_any_one_alone(cart in any_cart(), promotions in any_promotions()) {
+        prop_assume!(cart.faults().is_empty());
+        let automatic: Vec<_> = promotions.iter().filter(|promotion| promotion.is_automatic()).collect();
+        let saved = price(&cart, &automatic).saved();
+        for one in automatic.iter().filter(|promotion| promotion.terms.combinability == Combinability::Exclusive) {
+            prop_assert!(price(&cart, &[one]).saved() <= saved);
+        }
     }
 
     #[test]

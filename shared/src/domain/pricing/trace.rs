@@ -117,6 +117,10 @@ pub enum Refusal {
     Exclusive,
     /// A code of the same promotion was sent before it.
     Repeated,
+    /// It would apply by itself, but not with the code that does, or not with what saves the buyer more.
+    GivesWay,
+    /// It would apply by itself, but so do as many older ones as an order can have.
+    TooMany,
     /// Another preferential promotion saves the buyer more, or as much and is older.
     BetterOneApplied {
         /// What the buyer would save in all with this one.
@@ -135,7 +139,9 @@ impl Refusal {
             Self::BelowMinimum { .. } | Self::BelowFirstTier { .. } | Self::NoSet { .. } => {
                 Unpriced::MinimumNotMet
             }
-            Self::Exclusive | Self::Repeated => Unpriced::NotCombinable,
+            Self::Exclusive | Self::Repeated | Self::GivesWay | Self::TooMany => {
+                Unpriced::NotCombinable
+            }
             Self::BetterOneApplied { .. } => Unpriced::BetterOneApplied,
         }
     }
@@ -184,6 +190,14 @@ impl Refusal {
             Self::Repeated => {
                 "Gives nothing: another code of the same promotion was sent before it.".to_owned()
             }
+            Self::GivesWay => {
+                "Gives way: it does not go together with a code sent, or saves the buyer less than what applies instead."
+                    .to_owned()
+            }
+            Self::TooMany => format!(
+                "Gives nothing: an order has at most {} promotions without a code, and older ones apply.",
+                super::MAX_AUTOMATIC_PER_ORDER
+            ),
             Self::BetterOneApplied { saved, most } => format!(
                 "Left aside unused: with it the buyer would save {} in all, with another preferential one {}.",
                 shown(saved),

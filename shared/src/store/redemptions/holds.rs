@@ -168,7 +168,7 @@ fn finish_codes(seen: &Redemption, now: DateTime<Utc>) -> Vec<Step> {
                 kind: Kind::Code,
                 action: finish_code(&code.promotion_id, serial, &seen.order_id, now),
             }),
-            CodeRef::Word(_) => None,
+            CodeRef::Word(_) | CodeRef::Automatic => None,
         })
         .collect()
 }
