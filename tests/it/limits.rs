@@ -36,7 +36,7 @@ async fn outcome(stack: &Stack, order: &str, customer: Value) -> String {
     }
     let call = format!("PUT /v1/redemptions/{order}");
     let mut answer = stack.checkout(&call, body.clone()).await;
-    for _ in 0..10 {
+    for _ in 0..60 {
         if answer.status != 503 {
             break;
         }

@@ -347,8 +347,8 @@ impl Store {
         Ok(observed)
     }
 
-    /// Moves what a few shards hold into one of them, so that it can serve `draw`, if all together hold enough. The few are picked
-    /// at random, so that calls which gather at the same moment seldom meet.
+    /// Finds a shard that can serve `draw`; else moves what a few shards hold into one of them, if all together hold enough.
+    /// Either is picked at random, so that calls which gather at the same moment seldom meet.
     pub(super) async fn gather(&self, draw: &LimitDraw<'_>) -> Result<Gathered, StoreError> {
         let shards = self
             .snapshot(draw.promotion, draw.limits.shard_count())
@@ -361,19 +361,20 @@ impl Store {
         }
         let mut shuffled: Vec<(u8, Shard)> = (0..).zip(shards).collect();
         shuffled.shuffle(&mut rand::rng());
+        let serves = |shard: &Shard| shard.shortage(draw.amount).is_none();
+        if let Some((index, _)) = shuffled.iter().find(|(_, shard)| serves(shard)) {
+            return Ok(Gathered::TryAgain(*index));
+        }
         let (mut sum, mut picked) = (Shard::default(), Vec::new());
         for (index, shard) in shuffled {
             sum = sum.add(shard);
             picked.push((index, shard));
-            if sum.shortage(draw.amount).is_none() {
+            if serves(&sum) {
                 break;
             }
         }
         // There is a shard wherever there is something to draw on.
         let target = picked.first().map_or(0, |(index, _)| *index);
-        if picked.len() == 1 {
-            return Ok(Gathered::TryAgain(target));
-        }
         let moves = picked.into_iter().map(|(index, seen)| {
             let left = if index == target { sum } else { seen.emptied() };
             move_left(keys::shard(draw.promotion, index), seen, left)
