@@ -134,6 +134,10 @@ pub(crate) enum Provider {
     Standard,
     /// Shopify
     Shopify,
+    /// WooCommerce
+    Woocommerce,
+    /// Stripe
+    Stripe,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -54,6 +54,8 @@ pub const ADMIN_KEY: &str = "okaeri_local_admin";
 pub const CHECKOUT_KEY: &str = "okaeri_local_checkout";
 /// The webhook secret of every provider: for Shopify, `WooCommerce` and Stripe the whole string is the secret. Source: design.md §9.
 pub const WEBHOOK_SECRET: &str = "whsec_b2thZXJpLWxvY2FsLXNlY3JldC0zMmJ5dGVzISEhIQ==";
+/// The key of a WooCommerce order's `meta_data` under which the local shop keeps a buyer's consent.
+pub const WOOCOMMERCE_CONSENT_KEY: &str = "_marketing_opt_in";
 /// How long a stop waits for requests and runs already begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -142,6 +142,24 @@ pub struct ProviderSecrets {
     pub shop: String,
     /// The secrets. An empty list refuses every request.
     pub secrets: Vec<String>,
+    /// Where the shop keeps a buyer's consent to marketing mail, for providers that have no place for it: the key of an order's
+    /// `meta_data` (WooCommerce) or `metadata` (Stripe). Without it nobody has agreed, but for Stripe's own `consent`.
+    pub consent_key: Option<String>,
+    /// The status from which on a WooCommerce order counts as completed.
+    pub completed_at: CompletedAt,
+    /// Whether only live (`true`) or only test (`false`) payments of Stripe count; both if absent.
+    pub livemode: Option<bool>,
+}
+
+/// A status of a WooCommerce order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompletedAt {
+    /// It was paid for, and is being prepared.
+    Processing,
+    /// It was fulfilled.
+    #[default]
+    Completed,
 }
 
 impl fmt::Debug for ProviderSecrets {
@@ -165,6 +183,10 @@ pub struct WebhookSecrets {
     pub standard: ProviderSecrets,
     /// Shopify.
     pub shopify: ProviderSecrets,
+    /// WooCommerce.
+    pub woocommerce: ProviderSecrets,
+    /// Stripe.
+    pub stripe: ProviderSecrets,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +196,10 @@ struct WebhookSecretsText {
     standard: ProviderSecrets,
     #[serde(default)]
     shopify: ProviderSecrets,
+    #[serde(default)]
+    woocommerce: ProviderSecrets,
+    #[serde(default)]
+    stripe: ProviderSecrets,
 }
 
 impl WebhookSecrets {
@@ -194,7 +220,7 @@ impl WebhookSecrets {
         if standard.secrets.is_empty() {
             standard.secrets.push(text.generated);
         }
-        let providers = [&standard, &text.shopify];
+        let providers = [&standard, &text.shopify, &text.woocommerce, &text.stripe];
         if providers
             .iter()
             .any(|provider| provider.secrets.iter().any(String::is_empty))
@@ -204,6 +230,8 @@ impl WebhookSecrets {
         Ok(Self {
             standard,
             shopify: text.shopify,
+            woocommerce: text.woocommerce,
+            stripe: text.stripe,
         })
     }
 }

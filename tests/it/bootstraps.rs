@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use integration::Stack;
 use lambda_simulator::{InvocationStatus, Simulator};
 use okaeri::local::{ADMIN_KEY, CHECKOUT_KEY, WEBHOOK_SECRET};
-use receive_order::verify::sign_standard;
+use receive_order::verify::{sign_standard, sign_stripe};
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::env::Env;
@@ -210,6 +210,11 @@ fn refresh(event: &mut Value, now: DateTime<Utc>) {
         event["headers"]["webhook-signature"] = json!(signature.unwrap());
         event["headers"]["webhook-timestamp"] = json!(now.timestamp().to_string());
     }
+    if event.pointer("/headers/stripe-signature").is_some() {
+        let body = event["body"].as_str().unwrap();
+        let signature = sign_stripe(WEBHOOK_SECRET, now.timestamp(), body.as_bytes());
+        event["headers"]["stripe-signature"] = json!(signature.unwrap());
+    }
     let records = event.get_mut("Records").and_then(Value::as_array_mut);
     for record in records.into_iter().flatten() {
         let sent = now - TimeDelta::days(3);
@@ -225,8 +230,8 @@ async fn every_release_binary_starts_and_answers_its_sample_events() {
     let mut story = Story::begin(&bootstraps).await;
     sell(&mut story).await;
     story.ask("create-promotion.follow-up", 201).await;
-    for webhook in ["receive-order.standard", "receive-order.shopify"] {
-        let receipt = story.ask(webhook, 200).await;
+    for webhook in ["standard", "shopify", "woocommerce", "stripe"] {
+        let receipt = story.ask(&format!("receive-order.{webhook}"), 200).await;
         assert_eq!(receipt, json!({"received": true, "queued": true}));
     }
     thank(&mut story).await;

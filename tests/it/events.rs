@@ -118,10 +118,19 @@ fn the_sample_webhooks_are_signed_with_the_local_secret() {
     for (name, scheme) in [
         ("receive-order.standard", Scheme::Standard),
         ("receive-order.shopify", Scheme::Shopify),
+        ("receive-order.woocommerce", Scheme::WooCommerce),
+        ("receive-order.stripe", Scheme::Stripe),
     ] {
         let request = as_request(&sample(name));
-        let signed_at = request.headers().get("webhook-timestamp");
-        let signed_at = signed_at.map_or(0, |at| at.to_str().unwrap().parse().unwrap());
+        let text = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap())
+        };
+        let stripe = text("stripe-signature").map(|signature| &signature[2..12]);
+        let signed_at = text("webhook-timestamp").or(stripe);
+        let signed_at = signed_at.map_or(0, |at| at.parse().unwrap());
         let secrets = [WEBHOOK_SECRET.to_owned()];
         let verified = verify(
             scheme,

@@ -138,7 +138,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-const CALLS: [(&str, &str); 26] = [
+const CALLS: [(&str, &str); 28] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -163,6 +163,8 @@ const CALLS: [(&str, &str); 26] = [
     ("POST /v1/redemptions/1/returns", "redeem-code"),
     ("POST /v1/webhooks/standard", "receive-order"),
     ("POST /v1/webhooks/shopify", "receive-order"),
+    ("POST /v1/webhooks/woocommerce", "receive-order"),
+    ("POST /v1/webhooks/stripe", "receive-order"),
     ("GET /healthz", "landing"),
     ("POST /u/token", "landing"),
 ];

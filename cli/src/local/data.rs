@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::follow_up::random_symbols;
 use tempfile::TempDir;
 
-use super::{LocalError, Place, WEBHOOK_SECRET, settings};
+use super::{LocalError, Place, WEBHOOK_SECRET, WOOCOMMERCE_CONSENT_KEY, settings};
 
 /// Symbols of a generated secret, 5 random bits each: 260 bits.
 const SECRET_SYMBOLS: usize = 52;
@@ -133,7 +133,7 @@ impl Data {
         let webhooks = serde_json::json!({
             "generated": WEBHOOK_SECRET,
             "shopify": shop("okaeri-tea.myshopify.com"),
-            "woocommerce": shop("shop.example"),
+            "woocommerce": {"shop": "shop.example", "secrets": [WEBHOOK_SECRET], "consent_key": WOOCOMMERCE_CONSENT_KEY},
             "stripe": shop("shop.example"),
         });
         Ok(BTreeMap::from([

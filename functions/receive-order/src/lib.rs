@@ -1,9 +1,12 @@
 //! Receives signed webhooks: verifies the signature over the raw bytes, reads the payload as an order event and queues it.
 //! A 200 means that the event is durably queued, durably kept aside, or of no interest.
 
+mod provider;
 mod shopify;
 mod standard;
+mod stripe;
 pub mod verify;
+mod woocommerce;
 
 use std::sync::Arc;
 
@@ -62,6 +65,8 @@ pub fn router(state: State) -> Router {
     Router::new()
         .route("/v1/webhooks/standard", route(Scheme::Standard))
         .route("/v1/webhooks/shopify", route(Scheme::Shopify))
+        .route("/v1/webhooks/woocommerce", route(Scheme::WooCommerce))
+        .route("/v1/webhooks/stripe", route(Scheme::Stripe))
         .with_state(state)
 }
 
@@ -77,7 +82,7 @@ enum Payload {
 }
 
 /// The answer to whatever was signed.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 struct Receipt {
     received: bool,
     queued: bool,
@@ -85,10 +90,22 @@ struct Receipt {
     quarantined: bool,
 }
 
+impl Receipt {
+    /// Nothing was to be kept.
+    const RECEIVED: Self = Self {
+        received: true,
+        queued: false,
+        quarantined: false,
+    };
+}
+
 async fn receive(state: &State, scheme: Scheme, request: Request) -> Result<Response, Problem> {
     let (parts, stream) = request.into_parts();
     let bytes = body::read(Request::new(stream)).await?;
     let now = state.clock.now();
+    if scheme == Scheme::WooCommerce && verify::is_woocommerce_ping(&parts.headers, &bytes) {
+        return Ok(Body(Receipt::RECEIVED).into_response());
+    }
     let provider = provider(&state.secrets, scheme);
     let verified = verify::verify(
         scheme,
@@ -104,6 +121,8 @@ async fn receive(state: &State, scheme: Scheme, request: Request) -> Result<Resp
     let payload = match scheme {
         Scheme::Standard => standard::read(&bytes, &provider.shop),
         Scheme::Shopify => shopify::read(&bytes, &provider.shop),
+        Scheme::WooCommerce => woocommerce::read(&bytes, provider),
+        Scheme::Stripe => stripe::read(&bytes, provider),
     };
     let receipt = keep(state, scheme, payload, &bytes, now).await?;
     Ok(Body(receipt).into_response())
@@ -113,6 +132,8 @@ fn provider(secrets: &WebhookSecrets, scheme: Scheme) -> &ProviderSecrets {
     match scheme {
         Scheme::Standard => &secrets.standard,
         Scheme::Shopify => &secrets.shopify,
+        Scheme::WooCommerce => &secrets.woocommerce,
+        Scheme::Stripe => &secrets.stripe,
     }
 }
 
@@ -124,12 +145,8 @@ async fn keep(
     bytes: &Bytes,
     now: DateTime<Utc>,
 ) -> Result<Receipt, Problem> {
-    let receipt = Receipt {
-        received: true,
-        ..Receipt::default()
-    };
     let unusable = match payload {
-        Payload::Uninteresting => return Ok(receipt),
+        Payload::Uninteresting => return Ok(Receipt::RECEIVED),
         Payload::Unusable(reason) => reason,
         Payload::Event(mut event) => {
             event.received_at = Some(now);
@@ -139,7 +156,7 @@ async fn keep(
                 state.queue.send(json).await?;
                 return Ok(Receipt {
                     queued: true,
-                    ..receipt
+                    ..Receipt::RECEIVED
                 });
             }
             "the event is longer than a message of the queue"
@@ -152,7 +169,7 @@ async fn keep(
     tracing::warn!(webhook.scheme = scheme.name(), reason = unusable, quarantine.id = %id, "kept an unusable webhook in quarantine");
     Ok(Receipt {
         quarantined: true,
-        ..receipt
+        ..Receipt::RECEIVED
     })
 }
 

@@ -11,6 +11,7 @@ use shared::domain::order::{
 };
 
 use super::Payload;
+use super::provider::Id;
 
 /// The parts of an order that we read. Whatever an order can do without is optional, and read leniently.
 #[derive(Deserialize)]
@@ -40,23 +41,6 @@ struct Order {
     line_items: Option<Vec<Line>>,
     #[serde(default)]
     discount_codes: Option<Vec<DiscountCode>>,
-}
-
-/// An id is above 2^53 in Shopify's own test notification, so it is never read as a float.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Id {
-    Number(u64),
-    Text(String),
-}
-
-impl Id {
-    fn into_text(self) -> String {
-        match self {
-            Self::Number(number) => number.to_string(),
-            Self::Text(text) => text,
-        }
-    }
 }
 
 #[derive(Deserialize)]

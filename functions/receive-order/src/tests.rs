@@ -27,10 +27,13 @@ fn state() -> State {
     let provider = ProviderSecrets {
         shop: "example.myshopify.com".to_owned(),
         secrets: vec![SECRET.to_owned()],
+        ..ProviderSecrets::default()
     };
     let secrets = WebhookSecrets {
         standard: provider.clone(),
-        shopify: provider,
+        shopify: provider.clone(),
+        woocommerce: provider.clone(),
+        stripe: provider,
     };
     State {
         secrets: Arc::new(secrets),
@@ -54,6 +57,17 @@ fn signed_shopify(body: &str) -> http::request::Builder {
     http::Request::post("/v1/webhooks/shopify").header("x-shopify-hmac-sha256", signature)
 }
 
+fn signed_woocommerce(body: &str) -> http::request::Builder {
+    let signature = verify::sign_woocommerce(SECRET, body.as_bytes()).unwrap();
+    http::Request::post("/v1/webhooks/woocommerce").header("x-wc-webhook-signature", signature)
+}
+
+fn signed_stripe(state: &State, body: &str) -> http::request::Builder {
+    let now = state.clock.now().timestamp();
+    let signature = verify::sign_stripe(SECRET, now, body.as_bytes()).unwrap();
+    http::Request::post("/v1/webhooks/stripe").header("stripe-signature", signature)
+}
+
 async fn answer(
     state: State,
     request: http::request::Builder,
@@ -74,6 +88,10 @@ async fn every_bad_signature_gets_the_same_answer() {
     for request in [
         post("/v1/webhooks/standard"),
         post("/v1/webhooks/shopify"),
+        post("/v1/webhooks/woocommerce"),
+        post("/v1/webhooks/stripe"),
+        signed_woocommerce("other body"),
+        signed_stripe(&state, "other body"),
         post("/v1/webhooks/shopify").header("x-shopify-hmac-sha256", ""),
         signed_shopify("other body"),
         signed_shopify("{}").header("x-shopify-hmac-sha256", "again"),
@@ -82,9 +100,11 @@ async fn every_bad_signature_gets_the_same_answer() {
     ] {
         answers.push(answer(state.clone(), request, "{}").await);
     }
-    let late = signed_standard(&state, "{}");
+    let late = [signed_standard(&state, "{}"), signed_stripe(&state, "{}")];
     state.clock.advance(chrono::TimeDelta::seconds(302));
-    answers.push(answer(state.clone(), late, "{}").await);
+    for late in late {
+        answers.push(answer(state.clone(), late, "{}").await);
+    }
     let mut unconfigured = state.clone();
     unconfigured.secrets = Arc::default();
     answers.push(answer(unconfigured, signed_shopify("{}"), "{}").await);
@@ -111,9 +131,18 @@ async fn a_body_that_is_too_long_is_refused_before_its_signature_is_looked_at() 
 async fn what_is_of_no_interest_is_received_whatever_its_content_type() {
     let ping = r#"{"type":"ping","timestamp":"2026-11-22T00:00:00Z","data":{}}"#;
     let unpaid = r#"{"id":1,"financial_status":"pending"}"#;
+    let form = || {
+        http::Request::post("/v1/webhooks/woocommerce")
+            .header("content-type", "application/x-www-form-urlencoded")
+    };
+    let other = r#"{"type":"invoice.paid","data":{"object":{}}}"#;
     for (request, body) in [
         (signed_standard(&state(), ping), ping),
         (signed_shopify(unpaid), unpaid),
+        (signed_woocommerce(r#"{"id":727}"#), r#"{"id":727}"#),
+        (signed_stripe(&state(), other), other),
+        // What WooCommerce sends unsigned when a webhook is switched on.
+        (form(), "webhook_id=12"),
         (
             signed_shopify(unpaid).header("content-type", "application/x-www-form-urlencoded"),
             unpaid,
@@ -128,6 +157,31 @@ async fn what_is_of_no_interest_is_received_whatever_its_content_type() {
             )
         );
     }
+}
+
+#[tokio::test]
+async fn a_ping_is_only_a_ping_where_it_says_nothing_else() {
+    for body in [
+        "webhook_id=",
+        "webhook_id=1&id=2",
+        "webhook_id=x",
+        "webhook_id",
+        "{}",
+    ] {
+        let form = http::Request::post("/v1/webhooks/woocommerce");
+        assert_eq!(
+            answer(state(), form, body).await.0,
+            StatusCode::UNAUTHORIZED,
+            "{body}"
+        );
+    }
+    let forged =
+        http::Request::post("/v1/webhooks/woocommerce").header("x-wc-webhook-signature", "");
+    let (status, _) = answer(state(), forged, "webhook_id=12").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let elsewhere = http::Request::post("/v1/webhooks/shopify");
+    let (status, _) = answer(state(), elsewhere, "webhook_id=12").await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

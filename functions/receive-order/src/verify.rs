@@ -12,6 +12,9 @@ pub const TOLERANCE: u64 = 300;
 /// Shortest key Standard Webhooks allows, in bytes. Source: Standard Webhooks 1.0.0, "Signature scheme".
 const MIN_STANDARD_KEY_BYTES: usize = 24;
 
+/// Where WooCommerce puts its signature.
+const WOOCOMMERCE_SIGNATURE: &str = "x-wc-webhook-signature";
+
 /// How a sender signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -19,6 +22,10 @@ pub enum Scheme {
     Standard,
     /// Shopify: the body alone is signed.
     Shopify,
+    /// WooCommerce: the body alone is signed.
+    WooCommerce,
+    /// Stripe: time and body are signed.
+    Stripe,
 }
 
 impl Scheme {
@@ -27,6 +34,8 @@ impl Scheme {
         match self {
             Self::Standard => "standard",
             Self::Shopify => "shopify",
+            Self::WooCommerce => "woocommerce",
+            Self::Stripe => "stripe",
         }
     }
 }
@@ -73,10 +82,9 @@ pub fn verify(
     }
     let offer = match scheme {
         Scheme::Standard => standard_offer(headers, now)?,
-        Scheme::Shopify => Offer {
-            prefix: String::new(),
-            macs: vec![mac_of(header(headers, "x-shopify-hmac-sha256")?).ok_or(Reject::Malformed)?],
-        },
+        Scheme::Shopify => body_offer(header(headers, "x-shopify-hmac-sha256")?)?,
+        Scheme::WooCommerce => body_offer(header(headers, WOOCOMMERCE_SIGNATURE)?)?,
+        Scheme::Stripe => stripe_offer(header(headers, "stripe-signature")?, now)?,
     };
     let genuine = keys.iter().any(|key| {
         let signed = signed(key, &[offer.prefix.as_bytes(), body]);
@@ -109,6 +117,27 @@ pub fn sign_shopify(secret: &str, body: &[u8]) -> Option<String> {
     Some(text_of(signed(&key, &[body])))
 }
 
+/// The value of `X-WC-Webhook-Signature` for a body; `None` if the secret is empty.
+pub fn sign_woocommerce(secret: &str, body: &[u8]) -> Option<String> {
+    let key = key(Scheme::WooCommerce, secret)?;
+    Some(text_of(signed(&key, &[body])))
+}
+
+/// The value of `Stripe-Signature` for a body; `None` if the secret is empty. `timestamp` is in seconds since 1970.
+pub fn sign_stripe(secret: &str, timestamp: i64, body: &[u8]) -> Option<String> {
+    let key = key(Scheme::Stripe, secret)?;
+    let mac = signed(&key, &[format!("{timestamp}.").as_bytes(), body]);
+    let mac = hex::encode(mac.finalize().into_bytes());
+    Some(format!("t={timestamp},v1={mac}"))
+}
+
+/// Whether this is what WooCommerce sends, unsigned, when a webhook is switched on. It wants a 200 and means nothing.
+pub(crate) fn is_woocommerce_ping(headers: &HeaderMap, body: &[u8]) -> bool {
+    let id = body.strip_prefix(b"webhook_id=");
+    !headers.contains_key(WOOCOMMERCE_SIGNATURE)
+        && id.is_some_and(|id| (1..=20).contains(&id.len()) && id.iter().all(u8::is_ascii_digit))
+}
+
 /// The key bytes of a secret. `whsec_` is a mark before base64 for Standard Webhooks and an ordinary part of the secret for
 /// everybody else.
 fn key(scheme: Scheme, secret: &str) -> Option<Vec<u8>> {
@@ -117,8 +146,40 @@ fn key(scheme: Scheme, secret: &str) -> Option<Vec<u8>> {
             .decode(secret.strip_prefix("whsec_").unwrap_or(secret))
             .ok()
             .filter(|key| key.len() >= MIN_STANDARD_KEY_BYTES),
-        Scheme::Shopify => Some(secret.as_bytes().to_vec()).filter(|key| !key.is_empty()),
+        Scheme::Shopify | Scheme::WooCommerce | Scheme::Stripe => {
+            Some(secret.as_bytes().to_vec()).filter(|key| !key.is_empty())
+        }
     }
+}
+
+/// A base64 MAC of the body alone.
+fn body_offer(signature: &str) -> Result<Offer, Reject> {
+    Ok(Offer {
+        prefix: String::new(),
+        macs: vec![mac_of(signature).ok_or(Reject::Malformed)?],
+    })
+}
+
+/// `t=<seconds>,v1=<hex>[,v1=<hex>…]`; other schemes than `v1` count for nothing. Two times mean that two headers were joined.
+fn stripe_offer(signature: &str, now: i64) -> Result<Offer, Reject> {
+    let (mut time, mut macs) = (None, Vec::new());
+    for part in signature.split(',') {
+        match part.split_once('=') {
+            Some(("t", value)) if time.replace(value).is_some() => return Err(Reject::Malformed),
+            Some(("v1", value)) => {
+                let mac = hex::decode(value).ok();
+                macs.extend(mac.and_then(|mac| <[u8; 32]>::try_from(mac).ok()));
+            }
+            Some(_) => {}
+            None => return Err(Reject::Malformed),
+        }
+    }
+    let time = time.ok_or(Reject::Malformed)?;
+    fresh(time, now)?;
+    Ok(Offer {
+        prefix: format!("{time}."),
+        macs,
+    })
 }
 
 fn standard_offer(headers: &HeaderMap, now: i64) -> Result<Offer, Reject> {
