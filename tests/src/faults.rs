@@ -1,6 +1,6 @@
 //! An HTTP proxy between the AWS SDK and the embedded engine, or SES, that misbehaves on demand, as networks and services do.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -21,6 +23,8 @@ pub enum Fault {
     Pass,
     /// The engine never sees it and the connection breaks.
     DropRequest,
+    /// The engine gets it only after this long.
+    HoldThenApply(Duration),
     /// The engine applies it and the connection breaks.
     ApplyThenDropReply,
     /// The engine applies it, but the answer comes only after this long.
@@ -35,6 +39,48 @@ pub enum Fault {
     MixInConflict(usize),
 }
 
+impl Fault {
+    /// What it is called where faults are counted, whatever its time or place.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::DropRequest => "drop request",
+            Self::HoldThenApply(_) => "hold, apply",
+            Self::ApplyThenDropReply => "apply, drop reply",
+            Self::ApplyThenHold(_) => "apply, hold",
+            Self::ApplyThen500 => "apply, 500",
+            Self::Duplicate => "duplicate",
+            Self::Cancel(_) => "cancel",
+            Self::MixInConflict(_) => "mix in conflict",
+        }
+    }
+}
+
+/// Longer than [`shared::aws::ATTEMPT_TIMEOUT`], so that the SDK has given up.
+const TOO_LONG: Duration = Duration::from_millis(800);
+
+/// A plan that does each of the five faults of networks and services to `each_per_mille` of all requests, and as often cancels
+/// a transaction for a conflict, which the engine by itself never does. `seed` fixes the sequence.
+pub fn mix(seed: u64, each_per_mille: usize) -> impl FnMut(&str) -> Fault + Send + 'static {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let faults = [
+        Fault::DropRequest,
+        Fault::ApplyThenDropReply,
+        Fault::ApplyThenHold(TOO_LONG),
+        Fault::ApplyThen500,
+        Fault::Duplicate,
+        Fault::Cancel(vec!["TransactionConflict"]),
+    ];
+    move |operation| match faults.get(rng.random_range(0..1000) / each_per_mille.max(1)) {
+        Some(Fault::Cancel(_)) if operation != "TransactWriteItems" => Fault::Pass,
+        Some(fault) => fault.clone(),
+        None => Fault::Pass,
+    }
+}
+
+/// How often what was done to which operation: names of operations and faults.
+pub type Tally = BTreeMap<(String, &'static str), usize>;
+
 type Plan = Box<dyn FnMut(&str) -> Fault + Send>;
 
 struct Shared {
@@ -42,7 +88,7 @@ struct Shared {
     client: reqwest::Client,
     plan: Mutex<Plan>,
     operations: Mutex<Vec<String>>,
-    faults: AtomicUsize,
+    tally: Mutex<Tally>,
 }
 
 /// A running proxy. It ends with its value.
@@ -65,7 +111,7 @@ impl FaultProxy {
             client: reqwest::Client::new(),
             plan: Mutex::new(Box::new(|_| Fault::Pass)),
             operations: Mutex::default(),
-            faults: AtomicUsize::new(0),
+            tally: Mutex::default(),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Self { url, shared, task }
@@ -111,13 +157,26 @@ impl FaultProxy {
 
     /// How many requests were not simply passed.
     pub fn faults(&self) -> usize {
-        self.shared.faults.load(Ordering::SeqCst)
+        let tally = self.tally();
+        let faults = tally
+            .iter()
+            .filter(|((_, fault), _)| *fault != Fault::Pass.name());
+        faults.map(|(_, count)| count).sum()
+    }
+
+    /// What happened to all requests so far.
+    pub fn tally(&self) -> Tally {
+        self.shared.tally().clone()
     }
 }
 
 impl Shared {
     fn upstream(&self) -> std::sync::MutexGuard<'_, String> {
         self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -175,15 +234,17 @@ async fn handle(
         .unwrap_or_else(PoisonError::into_inner)
         .push(operation.clone());
     let fault = (shared.plan.lock().unwrap_or_else(PoisonError::into_inner))(&operation);
-    if fault != Fault::Pass {
-        shared.faults.fetch_add(1, Ordering::SeqCst);
-    }
+    *shared.tally().entry((operation, fault.name())).or_default() += 1;
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
     let forward = || forward(&shared, &parts, body.clone());
     let (status, body) = match fault {
         Fault::Pass => forward().await?,
         Fault::DropRequest => return Err(Broken),
+        Fault::HoldThenApply(time) => {
+            tokio::time::sleep(time).await;
+            forward().await?
+        }
         Fault::ApplyThenDropReply => {
             forward().await?;
             return Err(Broken);
