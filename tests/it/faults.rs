@@ -183,6 +183,38 @@ async fn a_conflict_beside_a_failed_condition_decides_nothing() {
 }
 
 #[tokio::test]
+async fn an_order_sent_twice_is_not_refused_for_the_budget_it_took_itself_between_two_looks() {
+    let faulty = Faulty::start().await;
+    // No shard alone has enough, so that the first sending looks at all of them; it sees them when the second has won.
+    let (_, code) = faulty
+        .code(json!({"limits": {"budget": 396, "shards": 2}}))
+        .await;
+    let (looks, looked) = tokio::sync::oneshot::channel();
+    let mut looks = Some(looks);
+    faulty
+        .proxy
+        .plan(move |operation| match (operation, looks.take()) {
+            ("TransactGetItems", Some(looks)) => {
+                looks.send(()).unwrap();
+                Fault::HoldThenApply(Duration::from_millis(400))
+            }
+            (_, kept) => {
+                looks = kept;
+                Fault::Pass
+            }
+        });
+    let (first, second) = tokio::join!(faulty.redeem("1", &code), async {
+        looked.await.unwrap();
+        faulty.redeem("1", &code).await
+    });
+    assert_eq!(first.1, second.1);
+    // On a busy machine the first may see them soon enough to win.
+    let mut statuses = [first.0, second.0];
+    statuses.sort();
+    assert_eq!(statuses, [StatusCode::OK, StatusCode::CREATED]);
+}
+
+#[tokio::test]
 async fn a_lost_answer_still_ends_with_the_winners_answer_after_the_promotion_was_paused_or_ended()
 {
     for end in ["pause", "end"] {

@@ -208,10 +208,8 @@ impl Store {
         };
         if items().any(|item| item.order_id.as_ref() == Some(&record.order_id)) {
             // Our own write, seen between two of its items: the record under the order id says the rest.
-            return match self.redemption(&record.order_id).await? {
-                Some(recorded) => self.judge_record(recorded, now).await,
-                None => Ok(Judged::Again),
-            };
+            let recorded = self.judge_recorded(record, now).await?;
+            return Ok(recorded.unwrap_or(Judged::Again));
         }
         let overdue: Vec<&OrderId> = items().filter_map(|item| item.overdue_hold(now)).collect();
         if !overdue.is_empty() {
@@ -222,11 +220,31 @@ impl Store {
         }
         if refused.is_empty() {
             refused = self.gather_for(record, &dry, gathered).await?;
+            // All shards were looked at after the transaction: what they lack may be what this order took in between.
+            if !refused.is_empty()
+                && let Some(judged) = self.judge_recorded(record, now).await?
+            {
+                return Ok(judged);
+            }
         }
         if refused.is_empty() || self.lapse_for(record, &refused).await? {
             return Ok(Judged::Again);
         }
         Ok(Judged::End(Redeem::Refused(refused)))
+    }
+
+    /// What the record under the order id means by now, if there is one that `record` does not replace anyway.
+    async fn judge_recorded(
+        &self,
+        record: &Redemption,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Judged>, StoreError> {
+        match self.redemption(&record.order_id).await? {
+            Some(recorded) if recorded.status != RedemptionStatus::Lapsed => {
+                self.judge_record(recorded, now).await.map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// What the record that stands under the order id means for a redemption at `now`.
