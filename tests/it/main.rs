@@ -24,6 +24,7 @@ mod model;
 mod orderings;
 mod patching;
 mod pricing;
+mod processes;
 mod promotions;
 mod protocol;
 mod redemptions;

@@ -7,6 +7,7 @@
 )]
 
 pub mod faults;
+pub mod fleet;
 mod process;
 mod stack;
 

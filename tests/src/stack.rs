@@ -1,5 +1,6 @@
 //! A local stack of the test's own, in memory, and short ways to call it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use okaeri::local::{ADMIN_KEY, CHECKOUT_KEY, Options, Place, Running, WEBHOOK_SECRET, start};
@@ -319,13 +320,18 @@ impl Stack {
     }
 
     /// The functions' settings, with the table behind `dynamodb_url`.
-    pub fn env_through(&self, dynamodb_url: &str) -> Env {
+    pub fn settings_through(&self, dynamodb_url: &str) -> BTreeMap<String, String> {
         let mut settings = self.running.settings().clone();
         settings.insert(
             "AWS_ENDPOINT_URL_DYNAMODB".to_owned(),
             dynamodb_url.to_owned(),
         );
-        Env::from_map(settings)
+        settings
+    }
+
+    /// The same as the environment of a function in this process.
+    pub fn env_through(&self, dynamodb_url: &str) -> Env {
+        Env::from_map(self.settings_through(dynamodb_url))
     }
 }
 
