@@ -24,7 +24,6 @@ mod model;
 mod orderings;
 mod patching;
 mod pricing;
-mod processes;
 mod promotions;
 mod protocol;
 mod redemptions;
