@@ -54,7 +54,7 @@ const SMALL: Size = Size {
     processes: 8,
     codes: 200,
     orders: 50,
-    codes_at_once: 4,
+    codes_at_once: 3,
     uses: 60,
 };
 /// What `--ignored` does.
