@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use shared::domain::code::{PromotionId, Serial};
 
 use crate::local;
 
@@ -24,6 +25,9 @@ pub(crate) enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(Keys),
+    /// Mint, export and void codes in bulk
+    #[command(subcommand)]
+    Codes(Codes),
     /// Work with orders
     #[command(subcommand)]
     Orders(Orders),
@@ -97,6 +101,90 @@ pub(crate) struct Target {
     pub(crate) table: Option<String>,
 }
 
+/// Each can be interrupted at any moment: the same command again goes on where it ended.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Codes {
+    /// Mint single-use codes; begun again after an interruption, it never mints twice
+    Mint(Mint),
+    /// Write the codes and what became of each as CSV
+    Export(Export),
+    /// Take codes back for good
+    Void(Void),
+}
+
+/// Which stack to call. The admin key comes from the environment variable `OKAERI_API_KEY`; a local stack's own needs none.
+#[derive(Debug, Parser)]
+pub(crate) struct Api {
+    /// Address of the API (`ApiUrl` of a deployment), if not the local stack running on `--data`
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Data directory of the local stack
+    #[arg(long, value_name = "DIR", default_value = DATA)]
+    pub(crate) data: PathBuf,
+    /// How long to go on trying while the stack is unreachable, busy or failing
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) retry_for: u32,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Mint {
+    /// The promotion's id
+    #[arg(long, value_name = "ID", value_parser = promotion_id)]
+    pub(crate) promotion: PromotionId,
+    /// How many codes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=Serial::BATCH_END))]
+    pub(crate) count: u64,
+    /// Where they will be handed out, such as `ad/google-nov`
+    #[arg(long)]
+    pub(crate) channel: Option<String>,
+    /// Split them into batches of at most so many; else they are one batch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=Serial::BATCH_END))]
+    pub(crate) batch_size: Option<u64>,
+    /// Write them to this CSV file too; it must not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Where progress is kept until all is done; `FILE.state` beside `--out`, or `okaeri-mint-ID.state` here, unless given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Export {
+    /// The promotion's id
+    #[arg(long, value_name = "ID", value_parser = promotion_id)]
+    pub(crate) promotion: PromotionId,
+    /// Only this batch
+    #[arg(long, value_name = "ID")]
+    pub(crate) batch: Option<String>,
+    /// The CSV file to write, which must not exist; `-` is standard output, which cannot be resumed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Void {
+    /// The promotion's id; codes of others are left alone
+    #[arg(long, value_name = "ID", value_parser = promotion_id)]
+    pub(crate) promotion: PromotionId,
+    /// A list of codes, one to a line, or CSV with the code first; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// Change nothing, only say what would be voided
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) api: Api,
+}
+
+/// Reads a promotion's id as forgivingly as a code.
+fn promotion_id(text: &str) -> Result<PromotionId, String> {
+    PromotionId::try_from(text.trim().to_ascii_uppercase()).map_err(|error| error.to_string())
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Orders {
     /// Send a correctly signed sample webhook to the local stack
@@ -162,6 +250,25 @@ mod tests {
         assert_eq!((args.local.port, args.local.memory), (9000, false));
         assert_eq!(Args::parse_from(["okaeri"]).local.port, local::DEFAULT_PORT);
         assert!(Args::try_parse_from(["okaeri", "--port", "1", "keys", "list"]).is_err());
+    }
+
+    #[test]
+    fn a_count_no_promotion_can_have_and_an_id_no_promotion_has_are_refused_at_once() {
+        let mint = |id: &str, count: &str| {
+            Args::try_parse_from([
+                "okaeri",
+                "codes",
+                "mint",
+                "--promotion",
+                id,
+                "--count",
+                count,
+            ])
+        };
+        assert!(mint("6f1z", "17179869184").is_ok());
+        assert!(mint("6F1Z", "17179869185").is_err());
+        assert!(mint("6F1Z", "0").is_err());
+        assert!(mint("../x", "1").is_err());
     }
 
     #[test]

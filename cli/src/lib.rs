@@ -1,9 +1,10 @@
-//! The `okaeri` command: the local stack (`local`), API keys (`keys`) and sample orders (`orders`).
+//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`) and sample orders (`orders`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
 
 mod args;
 mod client;
+mod codes;
 mod keys;
 pub mod local;
 mod orders;
@@ -37,6 +38,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     let said = match args.command.unwrap_or(Command::Local(args.local)) {
         Command::Local(options) => return run_local::run(options).await,
         Command::Keys(command) => keys::run(command).await?,
+        Command::Codes(command) => codes::run(command).await?,
         Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,
     };
     write(&said)

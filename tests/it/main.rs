@@ -11,6 +11,7 @@ mod attempts;
 mod automatic;
 mod bootstraps;
 mod bound_codes;
+mod bulk;
 mod crash;
 mod events;
 mod faults;

@@ -8,6 +8,7 @@
 
 pub mod faults;
 pub mod fleet;
+pub mod gate;
 mod process;
 mod stack;
 

@@ -8,6 +8,8 @@ mod patch;
 mod promotions;
 mod warnings;
 
+pub use listing::CSV_HEADER;
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -24,6 +24,8 @@ use crate::promotions::find;
 
 /// Most codes on a page. Source: design.md §7.
 const MAX_PAGE: usize = 20_000;
+/// The first line of every page of CSV.
+pub const CSV_HEADER: &str = "code,status,channel,order_id,redeemed_at\n";
 /// Codes on a page whose size the caller leaves open.
 const DEFAULT_PAGE: usize = 1_000;
 
@@ -297,7 +299,7 @@ fn closed_for_good(promotion: &Promotion, now: DateTime<Utc>) -> bool {
 /// The page as CSV. No value needs quoting: codes, channels and order ids have no comma, quote, line break, nor a
 /// leading `=`, `+` or `@` that a spreadsheet would run; a leading `-` is only possible in an id and gets a quote mark.
 fn csv(page: &Page) -> Response {
-    let mut text = String::from("code,status,channel,order_id,redeemed_at\n");
+    let mut text = String::from(CSV_HEADER);
     for row in &page.codes {
         let redeemed_at = row
             .redeemed_at
