@@ -76,14 +76,17 @@ fn files(directory: &Path) -> Vec<String> {
 async fn killed_at(gate: &mut Gate, directory: &Path, words: &str, request: usize, stop: Stop) {
     gate.at(request, stop);
     let mut child = start(directory, &gate.url, words);
-    gate.stopped().await;
-    child.kill().await.unwrap();
+    tokio::select! {
+        () = gate.stopped() => child.kill().await.unwrap(),
+        _ = child.wait() => panic!("request {request} never came: {:?}", end(child).await),
+    }
     gate.plan(|_| Stop::Pass);
 }
 
 async fn minted(stack: &Stack, id: &str) -> Value {
-    let read = stack.admin(&format!("GET /v1/promotions/{id}"), Value::Null);
-    read.await.expect(200).body["minted"].clone()
+    let read = format!("GET /v1/promotions/{id}");
+    let read = stack.admin(&read, Value::Null).await;
+    read.expect(200).body["minted"].clone()
 }
 
 async fn mint(stack: &Stack, count: u64) -> String {
@@ -115,18 +118,18 @@ async fn an_export_killed_at_every_page_and_within_it_ends_as_the_same_file() {
 
     let words = format!("export --promotion {id} --out cut.csv");
     // Each run asks for the promotion first; the k-th goes on with the k-th page.
-    for _page in 0..3 {
+    for page in 0..3 {
         for stop in [
             Stop::Before,
             Stop::After,
             Stop::Within(5),
-            Stop::Within(300_001),
+            Stop::Within(100_001),
         ] {
             killed_at(&mut gate, directory, &words, 1, stop).await;
             assert!(!directory.join("cut.csv").exists());
         }
         // Past this page, to the next request.
-        if _page < 2 {
+        if page < 2 {
             killed_at(&mut gate, directory, &words, 2, Stop::Before).await;
         }
     }
@@ -294,11 +297,11 @@ async fn a_voiding_killed_at_every_request_ends_with_every_code_of_the_list_void
         .expect();
     assert_eq!(totals(&dry)["would_be_voided"], 2_299);
     assert_eq!(totals(&dry)["already_redeemed"], 1);
-    for _request in 0..3 {
+    for request in 0..3 {
         for stop in [Stop::Before, Stop::After] {
             killed_at(&mut gate, directory, &words, 1, stop).await;
         }
-        if _request < 2 {
+        if request < 2 {
             killed_at(&mut gate, directory, &words, 2, Stop::Before).await;
         }
     }
@@ -339,7 +342,7 @@ async fn a_list_by_hand_voids_only_codes_of_its_promotion_and_says_what_the_othe
         .await
         .expect(201);
     let list = format!(
-        "{}\r\n\r\n{}\n{}\nHANAKO10\nnot a code at all\n{}\n{id}-0000-0000-0000",
+        "{}\r\n\r\n{}\n{}\nHANAKO10\nnot a code!\n{}\n{id}-0000-0000-0000",
         codes[0].to_lowercase(),
         codes[1],
         foreign[0],
@@ -438,8 +441,6 @@ async fn what_cannot_work_is_said_at_once_and_leaves_nothing_behind() {
     run(directory, "http://shop.example", &export)
         .await
         .refused("https://");
-    let lost = command(directory, url, "export --promotion 0000 --out x.csv");
-    drop(lost);
     assert!(files(directory).is_empty());
     assert_eq!(minted(&stack, &id).await, 3);
 }
@@ -472,7 +473,7 @@ async fn exported(count: u64) -> u64 {
     let bytes = fs::metadata(directory.path().join("all.csv"))
         .unwrap()
         .len();
-    assert_eq!(bytes, 41 + count * 33);
+    assert_eq!(bytes, 41 + count * 34);
     println!("{count} codes, {bytes} bytes: peak {peak} KiB, {took:?}");
     peak
 }
