@@ -5,6 +5,7 @@
 
 mod api_keys;
 mod attempts;
+mod audit;
 mod automatic;
 mod cache;
 mod changing;
@@ -37,6 +38,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use api_keys::{ApiKey, NewApiKey, Scope};
+pub use audit::{AuditMode, AuditProgress, AuditReport, Difference, Repair};
 pub use changing::ChangeError;
 pub use codes::{CodeItem, CodeState, ListedCode, Position, THANK_YOU_PARTITIONS};
 pub use follow_ups::DeletedFollowUp;

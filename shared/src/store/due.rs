@@ -24,7 +24,7 @@ pub(super) fn add(item: &mut Item, id: &MailId, at: DateTime<Utc>) {
 }
 
 /// The shard an order's hold is found in, `hold-0` to `hold-3`: always the same for one order.
-fn hold_shard(order: &OrderId) -> String {
+pub(super) fn hold_shard(order: &OrderId) -> String {
     let sum: u64 = order.as_str().bytes().map(u64::from).sum();
     format!("{HOLD_SHARD_PREFIX}{}", sum % HOLD_SHARDS)
 }

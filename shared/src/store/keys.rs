@@ -12,7 +12,7 @@ use crate::domain::order::OrderId;
 use crate::domain::outbox::MailId;
 
 /// Partition and sort key of one item.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) pk: String,
     pub(super) sk: String,

@@ -1,5 +1,6 @@
 //! `TransactWriteItems` with every condition's outcome told apart.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -14,15 +15,15 @@ use super::{Item, Store, StoreError};
 /// A condition (or update) with its `:values` and `#names`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expression {
-    pub(super) text: &'static str,
+    pub(super) text: Cow<'static, str>,
     pub(super) values: HashMap<String, AttributeValue>,
     pub(super) names: HashMap<String, String>,
 }
 
 impl Expression {
-    pub(super) fn new(text: &'static str) -> Self {
+    pub(super) fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            text,
+            text: text.into(),
             ..Self::default()
         }
     }
@@ -149,7 +150,7 @@ impl Store {
         Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression(condition.text)
+            .condition_expression(condition.text.as_ref())
             .set_expression_attribute_values(condition.values())
             .set_expression_attribute_names(condition.names())
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
@@ -167,7 +168,7 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
             .update_expression(update)
-            .condition_expression(condition.text)
+            .condition_expression(condition.text.as_ref())
             .set_expression_attribute_values(condition.values())
             .set_expression_attribute_names(condition.names())
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
@@ -179,7 +180,7 @@ impl Store {
         ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
-            .condition_expression(condition.text)
+            .condition_expression(condition.text.as_ref())
             .set_expression_attribute_values(condition.values())
             .set_expression_attribute_names(condition.names())
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
@@ -191,7 +192,7 @@ impl Store {
         Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
-            .condition_expression(condition.text)
+            .condition_expression(condition.text.as_ref())
             .set_expression_attribute_values(condition.values())
             .set_expression_attribute_names(condition.names())
             .return_values_on_condition_check_failure(ReturnValues::AllOld)

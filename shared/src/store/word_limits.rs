@@ -14,6 +14,11 @@ pub(super) struct WordCounter {
 }
 
 impl WordCounter {
+    /// Where it is kept.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
     /// Counts one more use, which must stay within the limit.
     pub(super) fn count(&self) -> Action {
         limits::count_use(self.key.clone(), self.limit)
