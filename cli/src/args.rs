@@ -28,6 +28,8 @@ pub(crate) enum Command {
     /// Mint, export and void codes in bulk
     #[command(subcommand)]
     Codes(Codes),
+    /// Compare all books with the orders' records, and repair them
+    Doctor(Doctor),
     /// Work with orders
     #[command(subcommand)]
     Orders(Orders),
@@ -90,7 +92,7 @@ pub(crate) enum Scope {
     Checkout,
 }
 
-/// Whose keys: a local stack's, running or not, or a deployment's.
+/// Whose table: a local stack's, running or not, or a deployment's.
 #[derive(Debug, Parser)]
 pub(crate) struct Target {
     /// Data directory of a local stack
@@ -183,6 +185,15 @@ pub(crate) struct Void {
 /// Reads a promotion's id as forgivingly as a code.
 fn promotion_id(text: &str) -> Result<PromotionId, String> {
     PromotionId::try_from(text.trim().to_ascii_uppercase()).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Doctor {
+    /// Set right what can be set right without guessing; without it nothing is written
+    #[arg(long)]
+    pub(crate) repair: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,31 +1,19 @@
 //! `okaeri keys`: makes, lists and revokes API keys of a local stack or of a deployment.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use shared::aws::Aws;
 use shared::clock::Clock;
-use shared::env::{Env, StartError};
+use shared::env::StartError;
 use shared::store::{ApiKey, NewApiKey, Scope, Store, StoreError};
 
-use crate::args::{self, Keys, Target};
-use crate::local::{self, Found, OpenTable};
+use crate::args::{self, Keys};
+use crate::table::Table;
 use crate::{CliError, Said};
 
 /// Symbols of a digest that are shown: enough to tell keys apart, and to name one.
 const SHOWN_DIGEST: usize = 12;
 /// Shortest beginning of a digest that names a key.
 const MIN_DIGEST: usize = 6;
-/// The environment variables that say who calls AWS, and where it is.
-const AWS_VARIABLES: [&str; 6] = [
-    "AWS_REGION",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_DYNAMODB",
-];
-
 /// Runs one of the key commands.
 pub(crate) async fn run(command: Keys) -> Said {
     match command {
@@ -168,66 +156,6 @@ fn told<T>(what: impl Into<String>) -> Result<T, CliError> {
     Err(CliError::Told(what.into()))
 }
 
-/// The table the keys are in, however it is reached.
-enum Table {
-    Reached(Store),
-    Opened(OpenTable),
-}
-
-impl Table {
-    async fn open(target: &Target) -> Result<Self, CliError> {
-        if let Some(name) = &target.table {
-            return deployed(name).map(Self::Reached);
-        }
-        match local::find(&target.data)? {
-            Found::Running { dynamodb_url, .. } => {
-                Ok(Self::Reached(local::table_at(&dynamodb_url)?))
-            }
-            Found::Stopped => Ok(Self::Opened(local::open_table(&target.data).await?)),
-            Found::Nothing => told(format!(
-                "There is no local stack's data in {}.\nStart one with `cargo run -p okaeri`, name its data with --data DIR, or a deployment's table with --table NAME.",
-                target.data.display()
-            )),
-        }
-    }
-
-    fn store(&self) -> &Store {
-        match self {
-            Self::Reached(store) => store,
-            Self::Opened(table) => table.store(),
-        }
-    }
-
-    async fn close(self) {
-        match self {
-            Self::Reached(_) => {}
-            Self::Opened(table) => table.close().await,
-        }
-    }
-}
-
-/// A deployment's table.
-fn deployed(name: &str) -> Result<Store, CliError> {
-    let set = |variable: &str| {
-        std::env::var(variable)
-            .ok()
-            .map(|value| (variable.to_owned(), value))
-    };
-    let mut variables: BTreeMap<String, String> =
-        AWS_VARIABLES.into_iter().filter_map(set).collect();
-    if let Some((_, region)) = set("AWS_DEFAULT_REGION") {
-        variables.entry("AWS_REGION".to_owned()).or_insert(region);
-    }
-    variables.insert("TABLE_NAME".to_owned(), name.to_owned());
-    let env = Env::from_map(variables);
-    let store = Aws::from_env(&env).and_then(|aws| Store::connect(&env, &aws));
-    store.map_err(|error| {
-        CliError::Told(format!(
-            "{error}.\nSet AWS_REGION, and load credentials into the environment: eval \"$(aws configure export-credentials --format env)\""
-        ))
-    })
-}
-
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         Self::Told(format!(
@@ -245,6 +173,8 @@ impl From<StartError> for CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Target;
+    use crate::local;
 
     fn key(name: &str) -> ApiKey {
         NewApiKey::random(name.to_owned(), Scope::Admin, Clock::default().now()).stored

@@ -1,14 +1,17 @@
-//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`) and sample orders (`orders`).
+//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), sample orders (`orders`)
+//! and the reconciler (`doctor`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
 
 mod args;
 mod client;
 mod codes;
+mod doctor;
 mod keys;
 pub mod local;
 mod orders;
 mod run_local;
+mod table;
 
 pub use args::Args;
 
@@ -27,6 +30,22 @@ pub enum CliError {
     /// Standard output is closed.
     #[error("the answer could not be written: {0}")]
     Output(#[from] std::io::Error),
+    /// The doctor found differences that are still there.
+    #[error("{0}")]
+    Differences(String),
+    /// The doctor could not look.
+    #[error("the books could not be checked: {0}")]
+    NotChecked(String),
+}
+
+impl CliError {
+    /// What the process ends with: 2 if nothing could be looked at, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotChecked(_) => 2,
+            Self::Local(_) | Self::Told(_) | Self::Output(_) | Self::Differences(_) => 1,
+        }
+    }
 }
 
 /// Runs one command to its end.
@@ -37,6 +56,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
     use args::Command;
     let said = match args.command.unwrap_or(Command::Local(args.local)) {
         Command::Local(options) => return run_local::run(options).await,
+        Command::Doctor(options) => return doctor::run(options).await,
         Command::Keys(command) => keys::run(command).await?,
         Command::Codes(command) => codes::run(command).await?,
         Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,

@@ -12,7 +12,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             // Nothing is left to tell it to if standard error is closed too.
             let _ = writeln!(std::io::stderr(), "okaeri: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -13,6 +13,7 @@ mod bootstraps;
 mod bound_codes;
 mod bulk;
 mod crash;
+mod doctor;
 mod events;
 mod faults;
 mod feedback;

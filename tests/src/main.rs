@@ -2,14 +2,22 @@
 //! function `redeem-code`, so that tests can start it many times.
 
 use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::Parser;
 use integration::fleet;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     if std::env::args().nth(1).as_deref() == Some(fleet::REDEEM_CODE) {
-        return fleet::serve_redeem_code().await;
+        return fleet::serve_redeem_code().await.map(|()| ExitCode::SUCCESS);
     }
-    Ok(okaeri::run(okaeri::Args::parse()).await?)
+    match okaeri::run(okaeri::Args::parse()).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            writeln!(std::io::stderr(), "okaeri: {error}")?;
+            Ok(ExitCode::from(error.exit_code()))
+        }
+    }
 }

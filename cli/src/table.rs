@@ -1,0 +1,82 @@
+//! The table a command works on: a local stack's, running or not, or a deployment's.
+
+use std::collections::BTreeMap;
+
+use shared::aws::Aws;
+use shared::env::Env;
+use shared::store::Store;
+
+use crate::CliError;
+use crate::args::Target;
+use crate::local::{self, Found, OpenTable};
+
+/// The environment variables that say who calls AWS, and where it is.
+const AWS_VARIABLES: [&str; 6] = [
+    "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+];
+
+/// A table, however it is reached.
+pub(crate) enum Table {
+    Reached(Store),
+    Opened(OpenTable),
+}
+
+impl Table {
+    /// Opens a deployment's table, or a local stack's, whether it runs or not.
+    pub(crate) async fn open(target: &Target) -> Result<Self, CliError> {
+        if let Some(name) = &target.table {
+            return deployed(name).map(Self::Reached);
+        }
+        match local::find(&target.data)? {
+            Found::Running { dynamodb_url, .. } => {
+                Ok(Self::Reached(local::table_at(&dynamodb_url)?))
+            }
+            Found::Stopped => Ok(Self::Opened(local::open_table(&target.data).await?)),
+            Found::Nothing => Err(CliError::Told(format!(
+                "There is no local stack's data in {}.\nStart one with `cargo run -p okaeri`, name its data with --data DIR, or a deployment's table with --table NAME.",
+                target.data.display()
+            ))),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        match self {
+            Self::Reached(store) => store,
+            Self::Opened(table) => table.store(),
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Reached(_) => {}
+            Self::Opened(table) => table.close().await,
+        }
+    }
+}
+
+/// A deployment's table.
+fn deployed(name: &str) -> Result<Store, CliError> {
+    let set = |variable: &str| {
+        std::env::var(variable)
+            .ok()
+            .map(|value| (variable.to_owned(), value))
+    };
+    let mut variables: BTreeMap<String, String> =
+        AWS_VARIABLES.into_iter().filter_map(set).collect();
+    if let Some((_, region)) = set("AWS_DEFAULT_REGION") {
+        variables.entry("AWS_REGION".to_owned()).or_insert(region);
+    }
+    variables.insert("TABLE_NAME".to_owned(), name.to_owned());
+    let env = Env::from_map(variables);
+    let store = Aws::from_env(&env).and_then(|aws| Store::connect(&env, &aws));
+    store.map_err(|error| {
+        CliError::Told(format!(
+            "{error}.\nSet AWS_REGION, and load credentials into the environment: eval \"$(aws configure export-credentials --format env)\""
+        ))
+    })
+}
