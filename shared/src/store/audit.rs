@@ -12,7 +12,8 @@
 //!   index finds a record if, and only if, it is held, at the end of its hold.
 //! - **Minting.** Batches overlap nowhere and leave no gap below `minted`, and `minted` is past every batch and every
 //!   code that an item or a record shows.
-//! - **Promotions** that anything belongs to have terms; terms have their place in the list. A **word** has two equal
+//! - **Promotions** that anything belongs to have terms; terms have their place in the list, and one among
+//!   those that apply by themselves exactly if they do and were not ended. A **word** has two equal
 //!   entries.
 //! - **Mails.** A mail has its marker, its code (same buyer, order, channel and end) and its follow-up's version; a marker its mail;
 //!   a follow-up an item for each of its versions. The due index finds a mail if, and only if, it needs attention, then.

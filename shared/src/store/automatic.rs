@@ -14,15 +14,15 @@ use crate::domain::promotion::{Promotion, Switch};
 
 /// A promotion's place in the list. It is there exactly while the promotion is automatic and staff have not ended it.
 #[derive(Serialize, Deserialize)]
-struct Entry {
-    id: PromotionId,
+pub(super) struct Entry {
+    pub(super) id: PromotionId,
     /// When its window ends, in milliseconds since 1970: later ones need not be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ends_ms: Option<i64>,
+    pub(super) ends_ms: Option<i64>,
 }
 
 impl Entry {
-    fn of(promotion: &Promotion) -> Self {
+    pub(super) fn of(promotion: &Promotion) -> Self {
         Self {
             id: promotion.id.clone(),
             ends_ms: promotion
@@ -33,7 +33,8 @@ impl Entry {
     }
 }
 
-fn is_listed(promotion: &Promotion) -> bool {
+/// Whether it has a place in the list.
+pub(super) fn is_listed(promotion: &Promotion) -> bool {
     promotion.is_automatic() && promotion.switch != Switch::Ended
 }
 

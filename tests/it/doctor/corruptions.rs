@@ -280,6 +280,24 @@ fn promotions() -> Vec<Corruption> {
             |item| pk(item) == "promotions",
             deleted,
         ),
+        (
+            "place among those without a code gone",
+            |item| pk(item) == "automatic",
+            deleted,
+        ),
+        (
+            "place among those without a code until another time",
+            |item| pk(item) == "automatic",
+            |item| changed(item, |item| set_number(item, "ends_ms", 7)),
+        ),
+        (
+            "ended, but still in its place among those without a code",
+            |item| {
+                let by_itself = item["terms"]["M"]["claim_code"]["S"] == "none";
+                is(item, "promotion", "terms") && by_itself && text(item, "switch") == "on"
+            },
+            |item| changed(item, |item| set_text(item, "switch", "ended")),
+        ),
         ("terms gone", |item| is(item, "promotion", "terms"), deleted),
     ]
 }

@@ -32,11 +32,31 @@ fn customer(id: &str) -> Value {
 
 /// Lives it. Afterwards one hold is open and one mail is due.
 pub(crate) async fn live(stack: &Stack) {
+    by_themselves(stack).await;
     single_use(stack).await;
     words(stack).await;
     bound_and_kept(stack).await;
     thank_you(stack).await;
     holds(stack).await;
+}
+
+/// One without a code, which everybody gets till the end of this, and one that was ended.
+async fn by_themselves(stack: &Stack) {
+    let limits = json!({"budget": 1_000_000, "redemptions": 500, "per_customer": 100, "shards": 2});
+    let terms = json!({"name": "By itself", "claim_code": "none", "combinability": "unrestricted",
+        "benefit": {"type": "amount_off", "amount": 10}, "limits": limits});
+    stack.promotion(terms.clone()).await;
+    let ended = stack.promotion(terms).await;
+    let end = format!("POST /v1/promotions/{}/end", ended["id"].as_str().unwrap());
+    stack.admin(&end, json!({})).await.expect(200);
+    for (order, who) in [
+        ("bare-1", "hanako"),
+        ("bare-2", "taro"),
+        ("bare-3", "hanako"),
+    ] {
+        redeem(stack, order, &[], customer(who)).await;
+    }
+    after(stack, "bare-1", "cancel", Value::Null).await;
 }
 
 async fn single_use(stack: &Stack) {

@@ -56,6 +56,7 @@ pub(super) enum Kind {
     Unreadable,
     TermsMissing,
     EntryMissing,
+    AutomaticPlace,
     MintedBehind,
     BatchOverlap,
     BatchGap,
@@ -94,6 +95,9 @@ impl Kind {
             Self::Unreadable => "An item cannot be read",
             Self::TermsMissing => "A promotion's terms are missing",
             Self::EntryMissing => "A promotion is not in the list of promotions",
+            Self::AutomaticPlace => {
+                "The list of promotions that apply by themselves does not agree with a promotion"
+            }
             Self::MintedBehind => "Codes could be handed out twice: the counter is behind",
             Self::BatchOverlap => "Two batches hold the same codes",
             Self::BatchGap => "Codes belong to no batch",
@@ -174,9 +178,11 @@ impl Kind {
                 "repair the orders' records first, or look again while fewer orders come in"
             }
             Self::ShardIncomplete | Self::ShardNegative => "look again while fewer orders come in",
-            Self::EntryMissing | Self::MintedBehind | Self::HoldDue | Self::MailDue => {
-                "run the repair again"
-            }
+            Self::EntryMissing
+            | Self::AutomaticPlace
+            | Self::MintedBehind
+            | Self::HoldDue
+            | Self::MailDue => "run the repair again",
         }
     }
 }
@@ -308,6 +314,7 @@ fn place_of_key(key: &Key) -> String {
         .map(|hash| hash.chars().take(8).collect::<String>());
     let person = person.unwrap_or_default();
     match kind {
+        "automatic" => format!("promotion {}, its place among those without a code", key.sk),
         "customer" => format!("promotion {first}, customer {person}…"),
         "word-customer" => format!("word {}, customer {person}…", hinted(first)),
         "word" => format!("word {}", hinted(first)),

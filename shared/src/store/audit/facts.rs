@@ -10,6 +10,7 @@ use crate::domain::order::OrderId;
 use crate::domain::outbox::OutboxMail;
 use crate::domain::promotion::Promotion;
 use crate::domain::redemption::Redemption;
+use crate::store::automatic;
 use crate::store::keys::{self, Key};
 use crate::store::minting::Batch;
 use crate::store::promotions::Counter;
@@ -22,6 +23,8 @@ pub(super) enum Fact {
     Counter(PromotionId, u64),
     /// A place in the list of promotions.
     Entry(PromotionId),
+    /// A place among those that apply by themselves.
+    Automatic(PromotionId, Place),
     Batch(PromotionId, Batch),
     /// A word as it is looked up, under its folded form.
     Word(String, Box<GroupCode>),
@@ -42,6 +45,22 @@ pub(super) enum Fact {
     Other,
     /// An item of a kind this version does not know.
     Unknown,
+}
+
+/// A promotion's place among those that apply by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Until when, in milliseconds since 1970; for good if absent.
+    pub(super) ends_ms: Option<i64>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ends_ms {
+            None => f.write_str("a place without end"),
+            Some(ms) => write!(f, "a place until {}", at(ms)),
+        }
+    }
 }
 
 /// Attributes of the due index.
@@ -99,6 +118,14 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let (_, id) = key.sk.split_once('#')?;
             let named = text(item, "id")? == id;
             named.then_some(Fact::Entry(promotion(id)?))
+        }
+        keys::AUTOMATIC => {
+            let entry: automatic::Entry = parsed(item)?;
+            let named = keys::automatic(&entry.id) == *key;
+            let place = Place {
+                ends_ms: entry.ends_ms,
+            };
+            named.then_some(Fact::Automatic(entry.id, place))
         }
         "promotion" => of_promotion(&promotion(rest)?, key, item),
         "word" if key.sk == "word" => {

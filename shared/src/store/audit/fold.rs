@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::difference::{Account, Finding, Kind, Subject};
-use super::facts::{Due, Fact, ShardFact};
+use super::facts::{Due, Fact, Place, ShardFact};
 use super::records::{self, Claim};
 use super::{codes, mails, promotions};
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::order::OrderId;
 use crate::domain::outbox::{MailId, OutboxMail};
-use crate::domain::promotion::Limits;
+use crate::domain::promotion::{Limits, Promotion};
 use crate::domain::redemption::Redemption;
+use crate::store::automatic;
 use crate::store::keys::{self, Key};
 use crate::store::{CodeItem, GroupCode, OrderMarker};
 
@@ -23,6 +24,8 @@ use crate::store::{CodeItem, GroupCode, OrderMarker};
 pub(super) struct TermsFact {
     pub(super) limits: Limits,
     pub(super) entry: Key,
+    /// If it applies by itself and was not ended: what its place among those says of its end.
+    pub(super) automatic: Option<Place>,
 }
 
 /// What an account should come to. Amounts are below 10^18 each, so that no number of orders overflows.
@@ -45,6 +48,8 @@ impl Sum {
 pub(super) struct Fold {
     pub(super) terms: HashMap<PromotionId, TermsFact>,
     pub(super) entries: HashSet<PromotionId>,
+    /// Places among the promotions that apply by themselves.
+    pub(super) automatic: HashMap<PromotionId, Place>,
     /// Promotions that anything belongs to.
     pub(super) mentioned: BTreeSet<PromotionId>,
     pub(super) counters: HashMap<PromotionId, u64>,
@@ -70,14 +75,24 @@ pub(super) struct Fold {
 }
 
 impl Fold {
+    fn add_terms(&mut self, promotion: Promotion) {
+        let entry = keys::promotion_entry(promotion.created_at, &promotion.id);
+        let limits = promotion.terms.limits;
+        let listed = automatic::is_listed(&promotion);
+        let terms = TermsFact {
+            limits,
+            entry,
+            automatic: listed.then(|| Place {
+                ends_ms: automatic::Entry::of(&promotion).ends_ms,
+            }),
+        };
+        self.mentioned.insert(promotion.id.clone());
+        self.terms.insert(promotion.id, terms);
+    }
+
     pub(super) fn add(&mut self, key: &Key, fact: Fact) {
         match fact {
-            Fact::Terms(promotion) => {
-                let entry = keys::promotion_entry(promotion.created_at, &promotion.id);
-                let limits = promotion.terms.limits;
-                self.mentioned.insert(promotion.id.clone());
-                self.terms.insert(promotion.id, TermsFact { limits, entry });
-            }
+            Fact::Terms(promotion) => self.add_terms(*promotion),
             Fact::Counter(id, minted) => {
                 self.mentioned.insert(id.clone());
                 self.counters.insert(id, minted);
@@ -85,6 +100,10 @@ impl Fold {
             Fact::Entry(id) => {
                 self.mentioned.insert(id.clone());
                 self.entries.insert(id);
+            }
+            Fact::Automatic(id, place) => {
+                self.mentioned.insert(id.clone());
+                self.automatic.insert(id, place);
             }
             Fact::Batch(id, batch) => {
                 self.mentioned.insert(id.clone());

@@ -51,7 +51,8 @@ pub(super) fn primary(subject: &Subject) -> Vec<Key> {
 pub(super) fn references(item: &Item) -> Vec<Key> {
     match fact(item) {
         Ok(Fact::Terms(promotion)) => {
-            vec![keys::promotion_entry(promotion.created_at, &promotion.id)]
+            let entry = keys::promotion_entry(promotion.created_at, &promotion.id);
+            vec![entry, keys::automatic(&promotion.id)]
         }
         Ok(Fact::Word(_, word)) => vec![keys::word_of(&word.promotion_id, &word.code.folded())],
         Ok(Fact::Listed(_, _, word)) => vec![keys::word(&word.code.folded())],

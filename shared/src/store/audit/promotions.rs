@@ -1,6 +1,7 @@
 //! Promotions, their place in the list, their counters and batches, and their words.
 
 use super::difference::{Finding, Kind, Subject};
+use super::facts::Place;
 use super::fold::Fold;
 use crate::domain::code::PromotionId;
 
@@ -24,10 +25,24 @@ pub(super) fn findings(fold: &Fold) -> Vec<Finding> {
                 "none",
             ));
         }
+        findings.extend(automatic(fold, id));
         findings.extend(batches(fold, id));
     }
     findings.extend(words(fold));
     findings
+}
+
+/// It is among those that apply by themselves exactly if its terms say so, until the same end.
+fn automatic(fold: &Fold, id: &PromotionId) -> Option<Finding> {
+    let expected = fold.terms.get(id)?.automatic;
+    let found = fold.automatic.get(id).copied();
+    let told = |place: Option<Place>| {
+        place.map_or_else(|| "no place".to_owned(), |place| place.to_string())
+    };
+    (expected != found).then(|| {
+        let subject = Subject::Promotion(id.clone());
+        Finding::new(subject, Kind::AutomaticPlace, told(expected), told(found))
+    })
 }
 
 /// Serials from 0 to the counter belong to one batch each, and the counter is behind nothing that was handed out.

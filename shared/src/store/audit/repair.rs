@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::difference::{Finding, Kind, Subject};
-use super::facts::{Due, Fact, ShardFact, fact};
+use super::facts::{Due, Fact, Place, ShardFact, fact};
 use super::fold::{Fold, Sum};
 use super::records::{self, Has};
 use super::{Seen, codes, mails, promotions, sums};
@@ -36,6 +36,7 @@ pub(super) fn plan(
 ) -> Option<Vec<Action>> {
     match (&finding.subject, finding.kind) {
         (Subject::Promotion(id), Kind::EntryMissing) => entry(id, seen, fold),
+        (Subject::Promotion(id), Kind::AutomaticPlace) => automatic(id, seen, fold),
         (Subject::Batches(id), Kind::MintedBehind) => counter(id, seen, fold),
         (Subject::Code(id, serial), Kind::CodeTaken) => {
             code_taken(id, *serial, finding, seen, fold)
@@ -140,6 +141,23 @@ fn entry(id: &PromotionId, seen: &Seen, fold: &Fold) -> Option<Vec<Action>> {
         Action::PutNew(item),
         check(seen.get(&keys::terms(id))?),
     ])
+}
+
+fn automatic(id: &PromotionId, seen: &Seen, fold: &Fold) -> Option<Vec<Action>> {
+    let key = keys::automatic(id);
+    let place = match (fold.terms.get(id)?.automatic, seen.get(&key)) {
+        (Some(Place { ends_ms }), _) => written(&key, seen, |item| {
+            set(item, "id", text(id.as_str()));
+            set(
+                item,
+                "ends_ms",
+                ends_ms.map(|ms| AttributeValue::N(ms.to_string())),
+            );
+        }),
+        (None, Some(item)) => Action::Delete(key, as_seen(item)),
+        (None, None) => return None,
+    };
+    Some(vec![place, check(seen.get(&keys::terms(id))?)])
 }
 
 fn counter(id: &PromotionId, seen: &Seen, fold: &Fold) -> Option<Vec<Action>> {
