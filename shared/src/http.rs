@@ -6,6 +6,7 @@ pub mod creating;
 pub mod edge;
 pub mod page;
 pub mod problem;
+mod strict;
 
 pub use body::{Body, NoBody};
 pub use creating::Creating;

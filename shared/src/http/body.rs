@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::problem::{FieldError, Problem};
+use super::strict::Strict;
 
 /// Longest body taken, in bytes. Source: design.md §7.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -114,7 +115,7 @@ pub fn too_large() -> Problem {
 /// A [`FieldError`] with a pointer to the first value that does not fit.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
         let detail = error.inner().to_string();
         let mut segments: Vec<String> = error.path().iter().filter_map(segment).collect();
         if let Some(field) = unknown_field(&detail)
@@ -195,6 +196,8 @@ mod tests {
             ),
             (r#"{"lines":[{"unit_price":1,"a/b":2}]}"#, "/lines/0/a~1b"),
             (r#"{"line":[]}"#, "/line"),
+            (r#"{"lines":[[1]]}"#, "/lines/0"),
+            ("[[]]", ""),
             (r#"{"lines":[{}]}"#, "/lines/0"),
             ("[", ""),
             (r#"{"lines":[]} x"#, ""),
