@@ -33,6 +33,8 @@ pub(crate) enum Command {
     /// Work with orders
     #[command(subcommand)]
     Orders(Orders),
+    /// Print the OpenAPI document of all HTTP functions
+    Openapi,
 }
 
 #[derive(Debug, Parser)]

@@ -1,5 +1,5 @@
-//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), sample orders (`orders`)
-//! and the reconciler (`doctor`).
+//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), sample orders (`orders`),
+//! the reconciler (`doctor`) and the OpenAPI document (`openapi`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
 
@@ -9,6 +9,7 @@ mod codes;
 mod doctor;
 mod keys;
 pub mod local;
+pub mod openapi;
 mod orders;
 mod run_local;
 mod table;
@@ -60,6 +61,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Keys(command) => keys::run(command).await?,
         Command::Codes(command) => codes::run(command).await?,
         Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,
+        Command::Openapi => openapi::document(),
     };
     write(&said)
 }

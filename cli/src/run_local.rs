@@ -61,6 +61,7 @@ fn welcome(stack: &Running, place: &Place) -> String {
     format!(
         "Okaeri runs at {url}\n\n\
         \x20 inbox         {url}/local/inbox\n\
+        \x20 API           {url}/docs\n\
         \x20 admin key     {ADMIN_KEY}\n\
         \x20 checkout key  {CHECKOUT_KEY}\n\
         \x20 webhooks      {url}/v1/webhooks/standard, secret {WEBHOOK_SECRET}\n\

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod body;
 pub mod creating;
 pub mod edge;
+pub mod openapi;
 pub mod page;
 pub mod problem;
 mod strict;

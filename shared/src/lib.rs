@@ -10,5 +10,6 @@ pub mod env;
 pub mod http;
 pub mod mailer;
 pub mod queue;
+mod schema;
 pub mod secrets;
 pub mod store;

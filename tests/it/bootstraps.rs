@@ -236,6 +236,9 @@ async fn every_release_binary_starts_and_answers_its_sample_events() {
     }
     thank(&mut story).await;
     story.ask("landing.health", 200).await;
+    let document = story.ask("docs.openapi", 200).await;
+    assert_eq!(document["openapi"], "3.1.0");
+    story.ask("docs.page", 200).await;
     story.ask("landing.unsubscribe", 200).await;
     story.end();
 }

@@ -17,6 +17,7 @@ type Reader = fn(&str);
 /// The functions, and how each reads what it is called with.
 const READERS: &[(&str, Reader)] = &[
     ("create-promotion", request),
+    ("docs", request),
     ("landing", request),
     ("lapse-holds", read_as::<EventBridgeEvent>),
     ("mail-feedback", read_as::<SqsEvent>),

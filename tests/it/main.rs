@@ -23,6 +23,7 @@ mod limits;
 mod main_job;
 mod minting;
 mod model;
+mod openapi;
 mod orderings;
 mod patching;
 mod pricing;

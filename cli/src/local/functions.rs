@@ -106,7 +106,8 @@ pub(super) async fn load(
     let router = create_promotion::router(promotions)
         .merge(redeem_code::router(redemptions))
         .merge(receive_order::router(webhooks))
-        .merge(landing::router(landing));
+        .merge(landing::router(landing))
+        .merge(docs::router());
     Ok(Functions {
         router: edge::finish(router),
         orders: Consumer::OrderCompleted(orders),

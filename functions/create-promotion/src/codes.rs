@@ -1,5 +1,7 @@
 //! `POST /v1/promotions/{id}/codes`: mint single-use codes (for anybody or for one customer each), add a group code. The listing is in `listing`.
 
+use std::borrow::Cow;
+
 use axum::Router;
 use axum::extract::{Path, State as Shared};
 use axum::response::Response;
@@ -7,14 +9,18 @@ use axum::routing::post;
 use serde::{Deserialize, Serialize};
 use shared::domain::Fault;
 use shared::domain::channel::Channel;
-use shared::domain::code::GroupWord;
+use shared::domain::code::{GroupWord, PromotionId};
 use shared::domain::promotion::{ClaimCode, Promotion};
 use shared::domain::redemption::Customer;
 use shared::domain::word_limits::WordLimits;
 use shared::http::Problem;
 use shared::http::body::json;
 use shared::http::creating::{Creating, created};
+use shared::http::openapi::IdempotencyKey;
 use shared::store::{Batch, GroupCode, Idempotency};
+use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::State;
 use crate::promotions::find;
@@ -27,36 +33,95 @@ pub(crate) fn routes() -> Router<State> {
     )
 }
 
-/// One of `count`, `customers` and `code`.
-#[derive(Deserialize)]
+/// What codes to add: one of `count`, `customers` and `code`.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewCodes {
+pub(crate) struct NewCodes {
+    /// How many single-use codes to mint for whoever has them.
+    #[schema(minimum = 1, maximum = 17_179_869_184_i64)]
     count: Option<u64>,
+    /// Mints one single-use code for each of them, in this order, that nobody else can use.
+    #[schema(min_items = 1, max_items = 1000)]
     customers: Option<Vec<Customer>>,
+    /// A word to add, for a promotion with `claim_code: "group"`.
     code: Option<GroupWord>,
+    /// Where they are handed out.
     channel: Option<Channel>,
+    /// How often the word may be used, beside the promotion's own limits.
     limits: Option<WordLimits>,
 }
 
 /// A batch as its minting is answered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Batch)]
 struct BatchAnswer<'a> {
+    /// Lists its codes alone.
     batch_id: &'a str,
+    /// Number of its first code within the promotion.
     first_serial: u64,
+    /// How many codes it has.
     count: u64,
+    /// Where they are handed out.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a Channel>,
 }
 
 /// A word as its creation is answered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = GroupCodeAdded)]
 struct WordAnswer<'a> {
     #[serde(flatten)]
     code: &'a GroupCode,
+    /// What is allowed but may hurt.
     warnings: Vec<Warning>,
 }
 
-async fn add(
+/// What the addition of codes answers: only its schema exists.
+pub(crate) struct Added;
+
+impl PartialSchema for Added {
+    fn schema() -> RefOr<Schema> {
+        let batch = Ref::from_schema_name(BatchAnswer::name());
+        let word = Ref::from_schema_name(WordAnswer::name());
+        OneOfBuilder::new().item(batch).item(word).into()
+    }
+}
+
+impl ToSchema for Added {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Added")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((BatchAnswer::name().into_owned(), BatchAnswer::schema()));
+        schemas.push((WordAnswer::name().into_owned(), WordAnswer::schema()));
+        BatchAnswer::schemas(schemas);
+        WordAnswer::schemas(schemas);
+    }
+}
+
+/// Mint single-use codes or add a group code
+#[utoipa::path(
+    post,
+    path = "/v1/promotions/{id}/codes",
+    operation_id = "add_codes",
+    tag = "Codes",
+    params(("id" = PromotionId, Path, description = "The promotion."), IdempotencyKey),
+    request_body(content = NewCodes, examples(
+        ("mint" = (summary = "Codes for whoever has them", value = json!({"count": 1000, "channel": "ad/google-nov"}))),
+        ("bound" = (summary = "One code for each customer", value = json!({"customers": [{"email": "hanako@example.jp"}]}))),
+        ("word" = (summary = "A word many buyers share", value = json!({"code": "HANAKO10", "channel": "influencer/hanako", "limits": {"redemptions": 50}}))),
+    )),
+    responses(
+        (status = 201, description = "The codes exist. Minted ones are listed by their batch.", body = Added, links(
+            ("list_codes" = (operation_id = "list_codes", parameters(("id" = "$request.path.id")))),
+        )),
+        (status = 404, description = "There is no such promotion."),
+        (status = 409, description = "A group code that reads the same is in use."),
+        (status = 422, description = "The `Idempotency-Key` came with another request before."),
+    )
+)]
+pub(crate) async fn add(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
     creating: Creating<NewCodes>,

@@ -10,9 +10,11 @@ use shared::domain::Fault;
 use shared::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms, MailTerms, Template};
 use shared::domain::promotion::ClaimCode;
 use shared::http::creating::{Creating, created};
+use shared::http::openapi::IdempotencyKey;
 use shared::http::{Body, Problem};
 use shared::mailer::template;
 use shared::store::{DeletedFollowUp, Freshness};
+use utoipa::ToSchema;
 
 use crate::State;
 
@@ -22,7 +24,31 @@ pub(crate) fn routes() -> Router<State> {
         .route("/v1/follow-ups/{id}", get(read).put(replace).delete(delete))
 }
 
-async fn create(
+/// Create a follow-up
+///
+/// It applies to orders that arrive from then on. Several variants, a hold-out, reminders, a cooldown, first orders only and
+/// codes bound to their buyer are not built yet, and refused.
+#[utoipa::path(
+    post,
+    path = "/v1/follow-ups",
+    operation_id = "create_follow_up",
+    tag = "Follow-ups",
+    params(IdempotencyKey),
+    request_body(content = FollowUpTerms, example = json!({
+        "name": "Thank you", "conditions": {"min_total": 3000},
+        "variants": [{"name": "10% after 3 days", "promotion_id": "THX9", "delay": "P3D"}],
+        "mail": {"from": "Shop <hello@shop.example>"}
+    })),
+    responses(
+        (status = 201, description = "It is created.", body = FollowUp, links(
+            ("read" = (operation_id = "read_follow_up", parameters(("id" = "$response.body#/id")))),
+            ("replace" = (operation_id = "replace_follow_up", parameters(("id" = "$response.body#/id")))),
+            ("delete" = (operation_id = "delete_follow_up", parameters(("id" = "$response.body#/id")))),
+        )),
+        (status = 422, description = "The `Idempotency-Key` came with another request before."),
+    )
+)]
+pub(crate) async fn create(
     Shared(state): Shared<State>,
     creating: Creating<FollowUpTerms>,
 ) -> Result<Response, Problem> {
@@ -47,17 +73,38 @@ async fn create(
 }
 
 /// All follow-ups: they are few, so one page holds them.
-#[derive(Serialize)]
-struct List {
+#[derive(Serialize, ToSchema)]
+#[schema(as = FollowUpList)]
+pub(crate) struct List {
     follow_ups: Vec<FollowUp>,
 }
 
-async fn list(Shared(state): Shared<State>) -> Result<Body<List>, Problem> {
+/// List all follow-ups
+#[utoipa::path(
+    get,
+    path = "/v1/follow-ups",
+    operation_id = "list_follow_ups",
+    tag = "Follow-ups",
+    responses((status = 200, description = "All of them.", body = List))
+)]
+pub(crate) async fn list(Shared(state): Shared<State>) -> Result<Body<List>, Problem> {
     let follow_ups = state.store.follow_ups().await?;
     Ok(Body(List { follow_ups }))
 }
 
-async fn read(
+/// Read a follow-up
+#[utoipa::path(
+    get,
+    path = "/v1/follow-ups/{id}",
+    operation_id = "read_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    responses(
+        (status = 200, description = "The follow-up.", body = FollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn read(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
 ) -> Result<Body<FollowUp>, Problem> {
@@ -68,8 +115,22 @@ async fn read(
     follow_up.map(Body).ok_or_else(unknown)
 }
 
-/// `PUT`: later orders are dealt with under the new terms; mails already queued keep theirs.
-async fn replace(
+/// Replace a follow-up
+///
+/// Later orders are dealt with under the new terms; mails already queued keep theirs.
+#[utoipa::path(
+    put,
+    path = "/v1/follow-ups/{id}",
+    operation_id = "replace_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    request_body = FollowUpTerms,
+    responses(
+        (status = 200, description = "The follow-up as it then stands.", body = FollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn replace(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
     Body(terms): Body<FollowUpTerms>,
@@ -80,7 +141,21 @@ async fn replace(
     follow_up.map(Body).ok_or_else(unknown)
 }
 
-async fn delete(
+/// Delete a follow-up
+///
+/// Its unsent mails are withdrawn.
+#[utoipa::path(
+    delete,
+    path = "/v1/follow-ups/{id}",
+    operation_id = "delete_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    responses(
+        (status = 200, description = "The follow-up as it last stood.", body = DeletedFollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn delete(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
 ) -> Result<Body<DeletedFollowUp>, Problem> {

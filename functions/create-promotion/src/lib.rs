@@ -20,8 +20,39 @@ use shared::domain::identity::IdentityKey;
 use shared::domain::period::Period;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
+use shared::http::openapi::{self, Access};
 use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Scope, Store};
+
+/// What each call of the function takes and answers.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    promotions::create,
+    promotions::list,
+    promotions::read,
+    patch::patch,
+    promotions::pause,
+    promotions::resume,
+    promotions::end,
+    codes::add,
+    listing::list,
+    lookup::lookup,
+    lookup::void,
+    follow_ups::create,
+    follow_ups::list,
+    follow_ups::read,
+    follow_ups::replace,
+    follow_ups::delete,
+))]
+struct Calls;
+
+/// The function's part of the OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::complete(
+        <Calls as utoipa::OpenApi>::openapi(),
+        Access::Key(Scope::Admin),
+    )
+}
 
 /// What the function keeps between requests.
 #[derive(Clone, Debug)]

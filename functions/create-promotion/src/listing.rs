@@ -11,13 +11,16 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use shared::domain::Fault;
-use shared::domain::code::CodeKey;
+use shared::domain::channel::Channel;
+use shared::domain::code::{CodeKey, PromotionId};
+use shared::domain::order::OrderId;
 use shared::domain::promotion::{ClaimCode, Closed, Promotion};
 use shared::http::body::json;
 use shared::http::{FieldError, Problem};
 use shared::store::{
     CodeItem, CodeState, GroupCode, Known, ListedCode, Position, THANK_YOU_PARTITIONS,
 };
+use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
 use crate::promotions::find;
@@ -29,29 +32,42 @@ pub const CSV_HEADER: &str = "code,status,channel,order_id,redeemed_at\n";
 /// Codes on a page whose size the caller leaves open.
 const DEFAULT_PAGE: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
+    /// Only the codes of this batch.
+    #[param(required = false, nullable = false)]
     batch: Option<String>,
+    /// Where the page before ended.
+    #[param(required = false, nullable = false)]
     cursor: Option<String>,
+    /// Most codes on the page; 1,000 unless given.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 20000)]
     limit: Option<usize>,
 }
 
 /// A code as callers see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Code)]
 struct CodeRow {
+    /// Its text.
     code: String,
     status: RowStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Channel>)]
     channel: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<OrderId>)]
     order_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redeemed_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Clone, Copy, Serialize)]
+/// What may be done with a code, or was.
+#[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = CodeStatus)]
 pub(crate) enum RowStatus {
     Unused,
     Held,
@@ -114,13 +130,39 @@ impl RowStatus {
     }
 }
 
-#[derive(Serialize)]
-struct Page {
+/// Codes: words first, then minted ones in their order, then thank-you codes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CodePage)]
+pub(crate) struct Page {
     codes: Vec<CodeRow>,
+    /// Where the next page starts; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
+/// List a promotion's codes and what became of each
+///
+/// As CSV with `Accept: text/csv`. The address of the next page is in a `Link` header too.
+#[utoipa::path(
+    get,
+    path = "/v1/promotions/{id}/codes",
+    operation_id = "list_codes",
+    tag = "Codes",
+    params(("id" = PromotionId, Path, description = "The promotion."), ListQuery),
+    responses(
+        (status = 200, description = "A page of codes.", content((Page = "application/json"), (String = "text/csv")),
+            headers(("Link" = String, description = "The next page, as `rel=\"next\"`; absent on the last one.")),
+            links(
+                ("look_up" = (operation_id = "look_up_code", request_body = json!({"code": "$response.body#/codes/0/code"}))),
+                ("redeem" = (operation_id = "redeem", parameters(("order_id" = "1001")), request_body = json!({
+                    "codes": ["$response.body#/codes/0/code"],
+                    "cart": {"currency": "JPY", "lines": [{"sku": "B0CHX1W1XY", "quantity": 2, "unit_price": 1980}]}
+                }))),
+            )
+        ),
+        (status = 404, description = "There is no such promotion or batch."),
+    )
+)]
 pub(crate) async fn list(
     Shared(state): Shared<State>,
     Path(id): Path<String>,

@@ -13,6 +13,7 @@ use shared::domain::code::{MAX_TYPED_CHARS, PromotionId, SealedCode, Serial, Typ
 use shared::domain::order::OrderId;
 use shared::http::{Body, Problem};
 use shared::store::{Draw, Freshness, GroupCode, Known, Voidable, Voided, Wanted};
+use utoipa::ToSchema;
 
 use crate::State;
 use crate::listing::RowStatus;
@@ -26,22 +27,29 @@ pub(crate) fn routes() -> Router<State> {
         .route("/v1/codes/void", post(void))
 }
 
-#[derive(Deserialize)]
+/// A code to look up.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct LookupBody {
+#[schema(as = CodeLookup)]
+pub(crate) struct LookupBody {
+    /// As it was typed.
+    #[schema(min_length = 1, max_length = 64)]
     code: String,
 }
 
-#[derive(Serialize)]
+/// How buyers use a code.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CodeKind)]
 enum Kind {
     SingleUse,
     Group,
 }
 
 /// What a code is and what became of it.
-#[derive(Serialize)]
-struct CodeFacts {
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CodeFacts {
+    /// The canonical text.
     code: String,
     promotion_id: PromotionId,
     kind: Kind,
@@ -63,7 +71,19 @@ enum Found {
     Word(Known, GroupCode),
 }
 
-async fn lookup(
+/// Look up a code
+#[utoipa::path(
+    post,
+    path = "/v1/codes/lookup",
+    operation_id = "look_up_code",
+    tag = "Codes",
+    request_body(content = LookupBody, example = json!({"code": "THX9-7K3M-9QXA-2F4T"})),
+    responses(
+        (status = 200, description = "What it is and what became of it.", body = CodeFacts),
+        (status = 404, description = "There is no such code."),
+    )
+)]
+pub(crate) async fn lookup(
     Shared(state): Shared<State>,
     Body(body): Body<LookupBody>,
 ) -> Result<Body<CodeFacts>, Problem> {
@@ -209,15 +229,20 @@ fn fault(pointer: &str, code: &str) -> Option<Fault> {
     })
 }
 
-#[derive(Deserialize)]
+/// Codes to take back.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct VoidBody {
+#[schema(as = CodesToVoid)]
+pub(crate) struct VoidBody {
+    /// As they were typed.
+    #[schema(min_items = 1, max_items = 1000)]
     codes: Vec<String>,
 }
 
 /// What became of each code, each once, in canonical form.
-#[derive(Default, Serialize)]
-struct VoidAnswer {
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = VoidedCodes)]
+pub(crate) struct VoidAnswer {
     /// They never work again.
     voided: Vec<String>,
     /// They were voided before.
@@ -228,7 +253,18 @@ struct VoidAnswer {
     unknown: Vec<String>,
 }
 
-async fn void(
+/// Take codes back for good
+///
+/// Codes that an order has or holds are left to it. A word stops working within 10 s.
+#[utoipa::path(
+    post,
+    path = "/v1/codes/void",
+    operation_id = "void_codes",
+    tag = "Codes",
+    request_body(content = VoidBody, example = json!({"codes": ["THX9-7K3M-9QXA-2F4T"]})),
+    responses((status = 200, description = "What became of each code.", body = VoidAnswer))
+)]
+pub(crate) async fn void(
     Shared(state): Shared<State>,
     Body(body): Body<VoidBody>,
 ) -> Result<Body<VoidAnswer>, Problem> {

@@ -15,8 +15,10 @@ use shared::domain::promotion::{
 };
 use shared::domain::word_filter;
 use shared::http::creating::{Creating, created};
+use shared::http::openapi::IdempotencyKey;
 use shared::http::{Body, FieldError, NoBody, Problem};
 use shared::store::{CreateError, Freshness, Known, Shard, Wanted};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
 use crate::warnings::{self, Warning};
@@ -30,26 +32,34 @@ pub(crate) fn routes() -> Router<State> {
         .route("/v1/promotions/{id}/end", post(end))
 }
 
-/// A promotion as callers see it.
-#[derive(Serialize)]
-struct PromotionAnswer<'a> {
+/// A promotion as it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Promotion)]
+pub(crate) struct PromotionAnswer<'a> {
     id: &'a PromotionId,
     #[serde(flatten)]
     terms: &'a PromotionTerms,
     status: Status,
+    /// From when on it can work: its start, or its creation plus the lead time, whichever is later.
     effective_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
+    /// Counts the changes, from 1; `PATCH` sends it back.
     version: u64,
+    /// How many single-use codes were minted.
     minted: u64,
     /// What it has given away. Without a budget or use limit nothing counts it yet, so it is only known at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     spent: Option<Spent>,
+    /// What is allowed but may hurt.
     warnings: Vec<Warning>,
 }
 
-#[derive(Default, Serialize)]
+/// What a promotion has given away.
+#[derive(Default, Serialize, ToSchema)]
 struct Spent {
+    /// In minor units.
     amount: Amount,
+    /// In orders.
     redemptions: u64,
 }
 
@@ -81,7 +91,32 @@ impl<'a> PromotionAnswer<'a> {
     }
 }
 
-async fn create(
+/// Create a promotion
+#[utoipa::path(
+    post,
+    path = "/v1/promotions",
+    operation_id = "create_promotion",
+    tag = "Promotions",
+    params(IdempotencyKey),
+    request_body(content = PromotionTerms, example = json!({
+        "name": "Next time 10% off", "currency": "JPY",
+        "benefit": {"type": "percent_off", "percent": 10, "max_discount": 3000},
+        "minimum": {"subtotal": 3000}, "limits": {"budget": 500_000, "per_customer": 1}
+    })),
+    responses(
+        (status = 201, description = "It is created.", body = PromotionAnswer<'static>, links(
+            ("read" = (operation_id = "read_promotion", parameters(("id" = "$response.body#/id")))),
+            ("change" = (operation_id = "change_promotion", parameters(("id" = "$response.body#/id")))),
+            ("add_codes" = (operation_id = "add_codes", parameters(("id" = "$response.body#/id")))),
+            ("list_codes" = (operation_id = "list_codes", parameters(("id" = "$response.body#/id")))),
+            ("pause" = (operation_id = "pause_promotion", parameters(("id" = "$response.body#/id")))),
+            ("resume" = (operation_id = "resume_promotion", parameters(("id" = "$response.body#/id")))),
+            ("end" = (operation_id = "end_promotion", parameters(("id" = "$response.body#/id")))),
+        )),
+        (status = 422, description = "The `Idempotency-Key` came with another request before."),
+    )
+)]
+pub(crate) async fn create(
     Shared(state): Shared<State>,
     creating: Creating<PromotionTerms>,
 ) -> Result<Response, Problem> {
@@ -159,7 +194,19 @@ pub(crate) async fn find(state: &State, id: String, now: DateTime<Utc>) -> Resul
     known.ok_or_else(|| Problem::not_found("promotion"))
 }
 
-async fn read(
+/// Read a promotion
+#[utoipa::path(
+    get,
+    path = "/v1/promotions/{id}",
+    operation_id = "read_promotion",
+    tag = "Promotions",
+    params(("id" = PromotionId, Path, description = "The promotion.")),
+    responses(
+        (status = 200, description = "The promotion as it stands.", body = PromotionAnswer<'static>),
+        (status = 404, description = "There is no such promotion."),
+    )
+)]
+pub(crate) async fn read(
     Shared(state): Shared<State>,
     Path(id): Path<String>,
 ) -> Result<Body<serde_json::Value>, Problem> {
@@ -212,7 +259,23 @@ async fn standing<'a>(
     Ok(PromotionAnswer::new(known, spent, now))
 }
 
-async fn pause(
+/// Pause a promotion
+///
+/// Its codes stop working within 10 s, until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/v1/promotions/{id}/pause",
+    operation_id = "pause_promotion",
+    tag = "Promotions",
+    params(("id" = PromotionId, Path, description = "The promotion.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The promotion as it then stands.", body = PromotionAnswer<'static>),
+        (status = 404, description = "There is no such promotion."),
+        (status = 422, description = "It was ended, which is final."),
+    )
+)]
+pub(crate) async fn pause(
     state: Shared<State>,
     id: Path<String>,
     _: NoBody,
@@ -220,7 +283,21 @@ async fn pause(
     switch(state, id, Switch::Paused).await
 }
 
-async fn resume(
+/// Resume a paused promotion
+#[utoipa::path(
+    post,
+    path = "/v1/promotions/{id}/resume",
+    operation_id = "resume_promotion",
+    tag = "Promotions",
+    params(("id" = PromotionId, Path, description = "The promotion.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The promotion as it then stands.", body = PromotionAnswer<'static>),
+        (status = 404, description = "There is no such promotion."),
+        (status = 422, description = "It was ended, which is final."),
+    )
+)]
+pub(crate) async fn resume(
     state: Shared<State>,
     id: Path<String>,
     _: NoBody,
@@ -228,7 +305,22 @@ async fn resume(
     switch(state, id, Switch::On).await
 }
 
-async fn end(
+/// End a promotion for good
+///
+/// Ending one twice is no failure.
+#[utoipa::path(
+    post,
+    path = "/v1/promotions/{id}/end",
+    operation_id = "end_promotion",
+    tag = "Promotions",
+    params(("id" = PromotionId, Path, description = "The promotion.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The promotion as it then stands.", body = PromotionAnswer<'static>),
+        (status = 404, description = "There is no such promotion."),
+    )
+)]
+pub(crate) async fn end(
     state: Shared<State>,
     id: Path<String>,
     _: NoBody,
@@ -247,11 +339,18 @@ async fn switch(
     answer(&state, &known, now).await.map(Body)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct ListQuery {
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Only those that are this now.
+    #[param(required = false, nullable = false)]
     status: Option<Status>,
+    /// Where the page before ended.
+    #[param(required = false, nullable = false)]
     cursor: Option<String>,
+    /// Most promotions on the page; 20 unless given.
+    #[param(required = false, nullable = false, minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -260,14 +359,27 @@ const DEFAULT_PAGE: u32 = 20;
 /// A page ends early once its promotions come to this many bytes: Lambda answers at most 6 MB, and one promotion may list 8,000 SKUs.
 const MAX_PAGE_BYTES: usize = 4_000_000;
 
-#[derive(Default, Serialize)]
-struct Page {
+/// Promotions, newest first.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = PromotionPage)]
+pub(crate) struct Page {
+    #[schema(value_type = Vec<PromotionAnswer<'static>>)]
     promotions: Vec<serde_json::Value>,
+    /// Where the next page starts; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
 
-async fn list(
+/// List promotions, newest first
+#[utoipa::path(
+    get,
+    path = "/v1/promotions",
+    operation_id = "list_promotions",
+    tag = "Promotions",
+    params(ListQuery),
+    responses((status = 200, description = "A page of promotions.", body = Page))
+)]
+pub(crate) async fn list(
     Shared(state): Shared<State>,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Body<Page>, Problem> {

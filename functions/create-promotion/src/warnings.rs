@@ -8,12 +8,16 @@ use shared::domain::guessable::is_guessable;
 use shared::domain::money::Amount;
 use shared::domain::promotion::{Combinability, Promotion, Status};
 use shared::http::Problem;
+use utoipa::ToSchema;
 
 use crate::State;
 
-#[derive(Serialize)]
+/// What is allowed but may hurt.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Warning {
+    /// Names it for programs.
     code: &'static str,
+    /// It in a sentence.
     detail: String,
 }
 

@@ -11,6 +11,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
 use shared::env::{Env, StartError};
+use shared::http::openapi::{self, Access};
 use shared::secrets::fetch_identity_key;
 use shared::store::Store;
 
@@ -41,10 +42,32 @@ impl State {
     }
 }
 
+/// What each call of the function takes and answers.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(health, unsubscribe::ask, unsubscribe::stop))]
+struct Calls;
+
+/// The function's part of the OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::complete(<Calls as utoipa::OpenApi>::openapi(), Access::Public)
+}
+
+/// Say that the API answers
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "health",
+    tag = "Public pages",
+    responses((status = 200, description = "It does."))
+)]
+async fn health() -> StatusCode {
+    StatusCode::OK
+}
+
 /// The public routes.
 pub fn router(state: State) -> Router {
     Router::new()
-        .route("/healthz", get(StatusCode::OK))
+        .route("/healthz", get(health))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::stop))
         .with_state(state)
 }

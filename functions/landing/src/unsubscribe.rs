@@ -64,7 +64,23 @@ const EN: Words = Words {
     failed: "We are busy right now. Please try again in a moment.",
 };
 
-/// `GET`: says what would stop, and offers the button.
+/// Show what unsubscribing stops
+///
+/// It changes nothing, since mail scanners follow links.
+#[utoipa::path(
+    get,
+    path = "/u/{token}",
+    operation_id = "ask_to_unsubscribe",
+    tag = "Public pages",
+    params(
+        ("token" = String, Path, description = "The end of the link in a mail."),
+        ("lang" = Option<String>, Query, description = "`ja` or `en`; otherwise the browser's language."),
+    ),
+    responses(
+        (status = 200, description = "A page with a button.", body = String, content_type = "text/html"),
+        (status = 404, description = "The link is none of ours.", content((String = "text/html"), (Problem = "application/problem+json"))),
+    )
+)]
 pub(crate) async fn ask(
     Given(state): Given<State>,
     token: Token,
@@ -90,8 +106,24 @@ pub(crate) async fn ask(
     )
 }
 
-/// `POST`: stops the mails. The body, if any, says nothing the address does not say. People get a page, mail programs an empty
-/// answer.
+/// Unsubscribe with one click (RFC 8058)
+///
+/// The body, if any, says nothing the address does not say. People get a page, mail programs an empty answer.
+#[utoipa::path(
+    post,
+    path = "/u/{token}",
+    operation_id = "unsubscribe",
+    tag = "Public pages",
+    params(
+        ("token" = String, Path, description = "The end of the link in a mail."),
+        ("lang" = Option<String>, Query, description = "`ja` or `en`; otherwise the browser's language."),
+    ),
+    responses(
+        (status = 200, description = "No more mails.", body = String, content_type = "text/html"),
+        (status = 404, description = "The link is none of ours.", content((String = "text/html"), (Problem = "application/problem+json"))),
+        (status = 503, description = "Not stopped yet: try again."),
+    )
+)]
 pub(crate) async fn stop(
     Given(state): Given<State>,
     token: Token,

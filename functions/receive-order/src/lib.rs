@@ -21,6 +21,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::order::OrderEvent;
 use shared::env::{Env, StartError};
+use shared::http::openapi::{self, Access};
 use shared::http::{Body, Problem, body};
 use shared::queue::{MAX_MESSAGE_BYTES, Queue};
 use shared::secrets::{ProviderSecrets, WebhookSecrets};
@@ -55,19 +56,126 @@ impl State {
 
 /// The routes, one for each provider. They need no bearer key: the body's signature is the key.
 pub fn router(state: State) -> Router {
-    let route = |scheme: Scheme| {
-        post(
-            async move |axum::extract::State(state): axum::extract::State<State>, request| {
-                receive(&state, scheme, request).await
-            },
-        )
-    };
     Router::new()
-        .route("/v1/webhooks/standard", route(Scheme::Standard))
-        .route("/v1/webhooks/shopify", route(Scheme::Shopify))
-        .route("/v1/webhooks/woocommerce", route(Scheme::WooCommerce))
-        .route("/v1/webhooks/stripe", route(Scheme::Stripe))
+        .route("/v1/webhooks/standard", post(standard))
+        .route("/v1/webhooks/shopify", post(shopify))
+        .route("/v1/webhooks/woocommerce", post(woocommerce))
+        .route("/v1/webhooks/stripe", post(stripe))
         .with_state(state)
+}
+
+/// What each call of the function takes and answers.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(standard, shopify, woocommerce, stripe))]
+struct Calls;
+
+/// The function's part of the OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::complete(<Calls as utoipa::OpenApi>::openapi(), Access::Public)
+}
+
+/// Tell of an order, as the shop's own system (Standard Webhooks)
+///
+/// `type` is `order.completed`, `order.cancelled` or `order.refunded`, `data` the order.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/standard",
+    operation_id = "standard_webhook",
+    tag = "Webhooks",
+    params(
+        ("webhook-id" = String, Header, description = "The message's id."),
+        ("webhook-timestamp" = String, Header, description = "Seconds since 1970; at most 5 minutes off."),
+        ("webhook-signature" = String, Header, description = "`v1,` and the MAC of id, time and body, in base64."),
+    ),
+    request_body(content = Object, description = "Read only once its signature is right.", example = json!({
+        "type": "order.completed", "timestamp": "2026-11-22T03:04:06Z", "data": {
+            "order_id": "1001", "completed_at": "2026-11-22T03:04:05Z", "currency": "JPY", "total": 5460,
+            "customer": {"email": "taro@example.jp", "name": "太郎", "locale": "ja", "accepts_marketing": true},
+            "lines": [{"sku": "TEA-01", "quantity": 2, "unit_price": 1980}]
+        }
+    })),
+    responses(
+        (status = 200, description = "Durably queued, durably set aside, or of no interest.", body = Receipt),
+        (status = 401, description = "It is not signed with this endpoint's secret, or its time is off."),
+        (status = 503, description = "It could not be kept: send it again."),
+    )
+)]
+async fn standard(
+    axum::extract::State(state): axum::extract::State<State>,
+    request: Request,
+) -> Result<Response, Problem> {
+    receive(&state, Scheme::Standard, request).await
+}
+
+/// Tell of an order, as Shopify
+///
+/// Set it up for `orders/paid`, `orders/cancelled` and `orders/updated`, as JSON.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/shopify",
+    operation_id = "shopify_webhook",
+    tag = "Webhooks",
+    params(("X-Shopify-Hmac-Sha256" = String, Header, description = "The MAC of the body, in base64.")),
+    request_body(content = Object, description = "Shopify's order. Read only once its signature is right."),
+    responses(
+        (status = 200, description = "Durably queued, durably set aside, or of no interest.", body = Receipt),
+        (status = 401, description = "It is not signed with this endpoint's secret."),
+        (status = 503, description = "It could not be kept: send it again."),
+    )
+)]
+async fn shopify(
+    axum::extract::State(state): axum::extract::State<State>,
+    request: Request,
+) -> Result<Response, Problem> {
+    receive(&state, Scheme::Shopify, request).await
+}
+
+/// Tell of an order, as WooCommerce
+///
+/// Set it up for `order.updated`. The unsigned form that WooCommerce sends when the webhook is switched on gets a 200 and means
+/// nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/woocommerce",
+    operation_id = "woocommerce_webhook",
+    tag = "Webhooks",
+    params(("X-WC-Webhook-Signature" = Option<String>, Header, description = "The MAC of the body, in base64.")),
+    request_body(content = Object, description = "WooCommerce's order. Read only once its signature is right."),
+    responses(
+        (status = 200, description = "Durably queued, durably set aside, or of no interest.", body = Receipt),
+        (status = 401, description = "It is not signed with this endpoint's secret."),
+        (status = 503, description = "It could not be kept."),
+    )
+)]
+async fn woocommerce(
+    axum::extract::State(state): axum::extract::State<State>,
+    request: Request,
+) -> Result<Response, Problem> {
+    receive(&state, Scheme::WooCommerce, request).await
+}
+
+/// Tell of an order, as Stripe
+///
+/// Set it up for `checkout.session.completed`, `checkout.session.async_payment_succeeded`, `charge.refunded` and
+/// `charge.dispute.created`.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/stripe",
+    operation_id = "stripe_webhook",
+    tag = "Webhooks",
+    params(("Stripe-Signature" = String, Header, description = "`t=` seconds since 1970, `v1=` the MAC of time and body in hexadecimal; at most 5 minutes off.")),
+    request_body(content = Object, description = "Stripe's event. Read only once its signature is right."),
+    responses(
+        (status = 200, description = "Durably queued, durably set aside, or of no interest.", body = Receipt),
+        (status = 401, description = "It is not signed with this endpoint's secret, or its time is off."),
+        (status = 503, description = "It could not be kept: send it again."),
+    )
+)]
+async fn stripe(
+    axum::extract::State(state): axum::extract::State<State>,
+    request: Request,
+) -> Result<Response, Problem> {
+    receive(&state, Scheme::Stripe, request).await
 }
 
 /// What a verified payload says.
@@ -82,10 +190,13 @@ enum Payload {
 }
 
 /// The answer to whatever was signed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct Receipt {
+    /// Always true.
     received: bool,
+    /// Whether it is about an order and on its way.
     queued: bool,
+    /// Whether it could not be understood and is kept for a person to look at.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     quarantined: bool,
 }

@@ -10,16 +10,20 @@ use shared::domain::redemption::{
 use shared::domain::returns::Return;
 use shared::http::Problem;
 use shared::store::Freshness;
+use utoipa::ToSchema;
 
 use crate::State;
 
-#[derive(Serialize)]
+/// What an order redeemed, under its current status. `total = subtotal − discount + shipping − shipping_discount`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Redemption)]
 pub(crate) struct RedemptionAnswer {
     order_id: OrderId,
     status: RedemptionStatus,
     /// Absent for an order that was cancelled before it redeemed anything.
     #[serde(flatten)]
     priced: Option<Priced>,
+    /// What became of each code, each once.
     #[serde(skip_serializing_if = "Option::is_none")]
     codes: Option<Vec<CodeAnswer>>,
     /// What applied without a code.
@@ -28,10 +32,12 @@ pub(crate) struct RedemptionAnswer {
     /// Absent for a hold that was not confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     redeemed_at: Option<DateTime<Utc>>,
+    /// When a hold ends, or ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_until: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cancelled_at: Option<DateTime<Utc>>,
+    /// What came back, in that order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     returns: Vec<Return>,
 }

@@ -5,11 +5,13 @@ use shared::domain::code::PromotionId;
 use shared::domain::money::Currency;
 use shared::domain::pricing::Allocation;
 use shared::domain::redemption::Reason;
+use utoipa::ToSchema;
 
 use crate::resolve::Resolved;
 
 /// One step of a quote.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QuoteStep)]
 pub(crate) struct Explained {
     /// The code it is about; none for a promotion that applies by itself, and for the cart as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]

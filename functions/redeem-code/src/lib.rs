@@ -19,8 +19,29 @@ use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
+use shared::http::openapi::{self, Access};
 use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Scope, Store};
+
+/// What each call of the function takes and answers.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(
+    quote::quote,
+    redeem::redeem,
+    redeem::read,
+    change::confirm,
+    change::cancel,
+    change::returns,
+))]
+struct Calls;
+
+/// The function's part of the OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    openapi::complete(
+        <Calls as utoipa::OpenApi>::openapi(),
+        Access::Key(Scope::Checkout),
+    )
+}
 
 /// What the function keeps between requests.
 #[derive(Clone, Debug)]

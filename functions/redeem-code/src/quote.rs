@@ -4,6 +4,7 @@ use axum::extract::State as Shared;
 use serde::Serialize;
 use shared::domain::redemption::{AutomaticAnswer, CodeAnswer, Priced};
 use shared::http::{Body, Problem};
+use utoipa::ToSchema;
 
 use crate::State;
 use crate::attempts;
@@ -13,19 +14,39 @@ use crate::resolve::{
     Buyer, automatic_answers, code_answers, judge_items, observe, price_within_limits, resolve,
 };
 
-#[derive(Serialize)]
+/// What codes are worth for a cart. `total = subtotal − discount + shipping − shipping_discount`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Quote)]
 pub(crate) struct QuoteAnswer {
     #[serde(flatten)]
     priced: Priced,
+    /// What became of each code, each once.
     codes: Vec<CodeAnswer>,
     /// What applies without a code.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     automatic: Vec<AutomaticAnswer>,
-    /// Only if the caller asked for it.
+    /// How it came about, step by step; only if the caller asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<Explained>>,
 }
 
+/// Quote codes for a cart
+///
+/// It writes nothing. Without `customer`, conditions on the customer are skipped.
+#[utoipa::path(
+    post,
+    path = "/v1/quotes",
+    operation_id = "quote",
+    tag = "Checkout",
+    request_body(content = QuoteBody, example = json!({
+        "codes": ["THX9-7K3M-9QXA-2F4T"],
+        "cart": {"currency": "JPY", "shipping": 500, "lines": [{"sku": "B0CHX1W1XY", "quantity": 2, "unit_price": 1980}]}
+    })),
+    responses(
+        (status = 200, description = "What the codes are worth, and why those that do not apply do not.", body = QuoteAnswer),
+        (status = 429, description = "Too many unknown codes were tried for this customer or address."),
+    )
+)]
 pub(crate) async fn quote(
     Shared(state): Shared<State>,
     Body(body): Body<QuoteBody>,

@@ -24,6 +24,39 @@ use crate::resolve::{
     Buyer, Resolved, code_answers, judge_items, observe, price_within_limits, resolve,
 };
 
+/// Redeem codes for an order, or hold them
+///
+/// All or none. The same request again, however often, gets the first answer with 200; while it is unknown what became of a
+/// request, send it again.
+#[utoipa::path(
+    put,
+    path = "/v1/redemptions/{order_id}",
+    operation_id = "redeem",
+    tag = "Checkout",
+    params(("order_id" = OrderId, Path, description = "The shop's own id of the order.")),
+    request_body(content = RedemptionBody, example = json!({
+        "codes": ["THX9-7K3M-9QXA-2F4T"], "customer": {"email": "hanako@example.jp"},
+        "cart": {"currency": "JPY", "shipping": 500, "lines": [{"sku": "B0CHX1W1XY", "quantity": 2, "unit_price": 1980}]}
+    })),
+    responses(
+        (status = 201, description = "The codes are used, or held.", body = RedemptionAnswer, links(
+            ("read" = (operation_id = "read_redemption", parameters(("order_id" = "$request.path.order_id")))),
+            ("confirm" = (operation_id = "confirm_redemption", parameters(("order_id" = "$request.path.order_id")))),
+            ("return" = (operation_id = "return_lines", parameters(("order_id" = "$request.path.order_id")))),
+            ("cancel" = (operation_id = "cancel_redemption", parameters(("order_id" = "$request.path.order_id")))),
+        )),
+        (status = 200, description = "The same request did it before.", body = RedemptionAnswer, links(
+            ("read" = (operation_id = "read_redemption", parameters(("order_id" = "$request.path.order_id")))),
+            ("confirm" = (operation_id = "confirm_redemption", parameters(("order_id" = "$request.path.order_id")))),
+            ("return" = (operation_id = "return_lines", parameters(("order_id" = "$request.path.order_id")))),
+            ("cancel" = (operation_id = "cancel_redemption", parameters(("order_id" = "$request.path.order_id")))),
+        )),
+        (status = 404, description = "There is no such code; nothing was redeemed."),
+        (status = 409, description = "Another order has the code, or this order redeemed something else or was cancelled."),
+        (status = 422, description = "A code does not apply; nothing was redeemed."),
+        (status = 429, description = "Too many unknown codes were tried for this customer or address."),
+    )
+)]
 pub(crate) async fn redeem(
     Shared(state): Shared<State>,
     Path(order_id): Path<String>,
@@ -232,6 +265,18 @@ fn first_answer(recorded: Redemption, fingerprint: &str) -> Result<Redemption, P
     }
 }
 
+/// Read a redemption
+#[utoipa::path(
+    get,
+    path = "/v1/redemptions/{order_id}",
+    operation_id = "read_redemption",
+    tag = "Checkout",
+    params(("order_id" = OrderId, Path, description = "The shop's own id of the order.")),
+    responses(
+        (status = 200, description = "What the order redeemed, and what became of it.", body = RedemptionAnswer),
+        (status = 404, description = "There is no redemption under this order id."),
+    )
+)]
 pub(crate) async fn read(
     Shared(state): Shared<State>,
     Path(order_id): Path<String>,

@@ -8,28 +8,43 @@ use shared::domain::cart::Cart;
 use shared::domain::code::{MAX_TYPED_CHARS, TypedCode};
 use shared::domain::identity::{IdentityKey, PersonHash};
 use shared::domain::redemption::{Customer, HoldSeconds, MAX_CODES};
+use utoipa::ToSchema;
 
-/// The body of a quote.
-#[derive(Deserialize)]
+/// Codes and the cart they are for.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = QuoteRequest)]
 pub(crate) struct QuoteBody {
+    /// The codes as they were typed; each counts once.
+    #[schema(max_items = 10)]
     codes: Vec<String>,
+    /// Who is buying, where limits count customers or a code is bound to one.
     customer: Option<Customer>,
+    /// The buyer's IPv4 or IPv6 address: who tries too many unknown codes is stopped.
     client_ip: Option<String>,
+    /// What they are about to buy.
     cart: Cart,
     /// Whether the answer tells step by step how it came about.
     #[serde(default)]
     pub(crate) explain: bool,
 }
 
-/// The body of a redemption.
-#[derive(Deserialize)]
+/// Codes to use for an order, all or none.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RedemptionRequest)]
 pub(crate) struct RedemptionBody {
+    /// The codes as they were typed; each counts once. None are needed while a promotion is open that applies by itself.
+    #[schema(max_items = 10)]
     codes: Vec<String>,
+    /// Who is buying, where limits count customers or a code is bound to one.
     customer: Option<Customer>,
+    /// The buyer's IPv4 or IPv6 address: who tries too many unknown codes is stopped.
     client_ip: Option<String>,
+    /// What they are about to buy.
     cart: Cart,
+    /// Only holds the codes, for so long, instead of using them: `confirm` then uses them.
+    #[schema(minimum = 1, maximum = 86400)]
     hold_seconds: Option<u32>,
 }
 

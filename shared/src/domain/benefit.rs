@@ -1,6 +1,7 @@
 //! What the buyer gets.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::cart::{MAX_QUANTITY, Sku};
 use super::money::{Amount, BasisPoints, Currency};
@@ -10,7 +11,7 @@ use super::promotion::MAX_SKUS;
 pub const MAX_TIERS: usize = 9;
 
 /// A promotion's discount.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", try_from = "BenefitBody")]
 pub enum Benefit {
     /// A share of the eligible lines, taken once over all of them.
@@ -64,7 +65,7 @@ impl Benefit {
 }
 
 /// A share and from where on it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tier {
     /// Least price of the eligible lines before discounts, in minor units.

@@ -1,6 +1,7 @@
 //! What a buyer is about to buy.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fault::Fault;
 use super::money::{Amount, Currency};
@@ -49,7 +50,7 @@ impl From<Sku> for String {
 }
 
 /// A cart as a caller sends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cart {
     /// Currency of every amount in it.
@@ -58,18 +59,21 @@ pub struct Cart {
     #[serde(default)]
     pub shipping: Amount,
     /// The lines; several may name the same SKU.
+    #[schema(max_items = 1000)]
     pub lines: Vec<CartLine>,
 }
 
 /// One line of a cart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CartLine {
     /// What.
     pub sku: Sku,
     /// How many, 1 to [`MAX_QUANTITY`].
+    #[schema(minimum = 1, maximum = 1_000_000, example = 2)]
     pub quantity: u64,
     /// Price of one, 0 to [`MAX_UNIT_PRICE`] minor units.
+    #[schema(value_type = u64, maximum = 1_000_000_000_000_i64, example = 1980)]
     pub unit_price: Amount,
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::code::PromotionId;
 use super::money::Amount;
@@ -81,21 +82,25 @@ pub fn random_symbols(count: usize) -> String {
 }
 
 /// The rule as staff write it: the body of `POST` and `PUT /v1/follow-ups`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FollowUpTerms {
     /// What staff call it.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Which orders it is for.
     #[serde(default)]
     pub conditions: Conditions,
     /// What is sent and when; buyers are spread over them by weight.
+    #[schema(min_items = 1, max_items = 1)]
     pub variants: Vec<Variant>,
     /// Share of buyers who get nothing, to compare with: 0 to 90 percent.
     #[serde(default)]
+    #[schema(maximum = 0, default = 0)]
     pub holdout_percent: u8,
     /// Days a code is valid after its mail is due, rounded up to the end of the day in the shop's zone.
     #[serde(default = "thirty_days")]
+    #[schema(minimum = 1, maximum = 365, default = 30)]
     pub code_valid_days: u16,
     /// Whether only the buyer may use the code; otherwise whoever holds it may.
     #[serde(default)]
@@ -112,7 +117,7 @@ fn thirty_days() -> u16 {
 }
 
 /// Which orders a follow-up is for. All conditions must hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
     /// Smallest order total, in minor units of the promotion's currency.
@@ -122,6 +127,7 @@ pub struct Conditions {
     /// Whether it is for a buyer's first order only.
     pub first_order_only: bool,
     /// Days in which a buyer gets at most one mail of this follow-up; 0 for no such limit.
+    #[schema(maximum = 0)]
     pub cooldown_days: u16,
 }
 
@@ -137,10 +143,11 @@ impl Default for Conditions {
 }
 
 /// One arm of a follow-up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     /// What staff call it.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// The promotion whose code is mailed.
     pub promotion_id: PromotionId,
@@ -148,6 +155,7 @@ pub struct Variant {
     pub delay: Period,
     /// Share of buyers relative to the other variants' weights.
     #[serde(default = "one")]
+    #[schema(minimum = 1, default = 1)]
     pub weight: u32,
 }
 
@@ -156,10 +164,11 @@ fn one() -> u32 {
 }
 
 /// Who the mail is from and what it says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MailTerms {
     /// `Name <address>` or a bare address, verified with SES.
+    #[schema(example = "Shop <hello@shop.example>")]
     pub from: String,
     /// Who is legally sending; the deployment's own sender if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,19 +179,22 @@ pub struct MailTerms {
 }
 
 /// The legal sender, printed in every mail's footer. Source: 特定電子メール法 art. 4 (webhooks-and-mail.md §8.6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sender {
     /// Person or company.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Postal address.
+    #[schema(min_length = 1, max_length = 200)]
     pub address: String,
     /// Where to complain or ask: telephone number, mail address or URL.
+    #[schema(min_length = 1, max_length = 200)]
     pub contact: String,
 }
 
 /// One language's text, in minijinja.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
     /// The subject line.
@@ -192,7 +204,7 @@ pub struct Template {
 }
 
 /// A stored follow-up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FollowUp {
     /// Its id.
     pub id: FollowUpId,

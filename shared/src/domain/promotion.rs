@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::benefit::{Benefit, GetProducts};
 use super::cart::Sku;
@@ -20,10 +21,11 @@ pub const MAX_SKU_BYTES: usize = 300_000;
 pub const MAX_NAME_CHARS: usize = 200;
 
 /// A promotion as staff write it: the body of `POST /v1/promotions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromotionTerms {
     /// What staff call it, 1 to [`MAX_NAME_CHARS`] characters.
+    #[schema(min_length = 1, max_length = 200, example = "Next time 10% off")]
     pub name: String,
     /// Currency of all its amounts; carts in another one get nothing.
     pub currency: Currency,
@@ -65,7 +67,7 @@ pub const MAX_AUTOMATIC: usize = 25;
 pub const MAX_SHARDS: u8 = 64;
 
 /// What a promotion may give away. An absent bound is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Most it may give away in total, in minor units.
@@ -73,15 +75,19 @@ pub struct Limits {
     pub budget: Option<Amount>,
     /// Most orders that may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub redemptions: Option<u32>,
     /// Most orders of one person that may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub per_customer: Option<u32>,
-    /// Items over which budget and uses are spread, 1 to [`MAX_SHARDS`]: more of them take more redemptions at a time.
+    /// Items over which budget and uses are spread (more of them take more redemptions at a time), 1 to [`MAX_SHARDS`].
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 64)]
     pub shards: Option<u8>,
     /// Most units discounted in one order, the cheapest first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub units_per_order: Option<u32>,
 }
 
@@ -140,14 +146,16 @@ impl Limits {
 }
 
 /// Which lines a promotion is for: those included (all, if the list is absent) and not excluded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Products {
     /// SKUs or ASINs; absent means every one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1, max_items = 4000)]
     pub include: Option<Vec<Sku>>,
     /// SKUs or ASINs it is not for, whatever `include` says.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 4000)]
     pub exclude: Option<Vec<Sku>>,
 }
 
@@ -177,7 +185,7 @@ impl Products {
 }
 
 /// What the eligible lines must come to. An absent bound always holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Minimum {
     /// Least price of the eligible lines, in minor units.
@@ -201,7 +209,7 @@ impl Minimum {
 }
 
 /// How buyers claim a promotion.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimCode {
     /// With a code that one order can use, ever.
@@ -214,7 +222,7 @@ pub enum ClaimCode {
 }
 
 /// With what else a promotion may be used in one order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Combinability {
     /// With nothing.
@@ -227,7 +235,7 @@ pub enum Combinability {
 }
 
 /// Whether a cancelled order gives its code back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Restore {
     /// The code can be used again.
@@ -321,7 +329,7 @@ pub enum Switch {
 }
 
 /// What a promotion is at some moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Its window or lead time has not begun.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::cart::{Cart, Sku};
 use super::code::{PromotionId, Serial};
@@ -20,7 +21,7 @@ pub const MAX_CODES: usize = 10;
 pub const MAX_HOLD_SECONDS: u32 = 86_400;
 
 /// Why a code does not apply. The names are part of the HTTP contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// There is no such code.
@@ -83,17 +84,20 @@ impl From<Unpriced> for Reason {
 }
 
 /// Who is buying, as far as the checkout tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Customer {
     /// The shop's own id of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 254, example = "77")]
     pub id: Option<String>,
     /// Their address.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 254, example = "hanako@example.jp")]
     pub email: Option<String>,
     /// Their telephone number.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 254, example = "+81312345678")]
     pub phone: Option<String>,
 }
 
@@ -120,7 +124,7 @@ impl Customer {
 }
 
 /// What became of one code, as the caller sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CodeAnswer {
     /// The canonical text, never what was typed.
     pub code: String,
@@ -138,7 +142,7 @@ pub struct CodeAnswer {
 }
 
 /// A promotion that applied by itself, as the caller sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AutomaticAnswer {
     /// Which.
     pub promotion_id: PromotionId,
@@ -147,7 +151,7 @@ pub struct AutomaticAnswer {
 }
 
 /// One priced line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LineAnswer {
     /// What.
     pub sku: Sku,
@@ -160,7 +164,7 @@ pub struct LineAnswer {
 }
 
 /// A priced cart without its codes. `total = subtotal − discount + shipping − shipping_discount`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Priced {
     /// Currency of all amounts.
     pub currency: Currency,
@@ -256,7 +260,7 @@ impl RedeemedCode {
 }
 
 /// Where a redemption stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RedemptionStatus {
     /// Its codes are taken for an order not yet paid for, until its hold ends.

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fault::Fault;
 use super::money::Amount;
@@ -48,7 +49,7 @@ impl From<ReturnId> for String {
 }
 
 /// What comes back, as a caller sends it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReturnRequest {
     /// Names the return, so that its repetition is known.
@@ -58,17 +59,18 @@ pub struct ReturnRequest {
 }
 
 /// Some units of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineQuantity {
     /// Place of the line in the cart, from 0.
     pub line: usize,
     /// How many units, at least 1.
+    #[schema(minimum = 1)]
     pub quantity: u64,
 }
 
 /// A return that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Return {
     /// Its id.
     pub return_id: ReturnId,
@@ -81,7 +83,7 @@ pub struct Return {
 }
 
 /// Units of a line that came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReturnedLine {
     /// Place of the line in the cart, from 0.
     pub line: usize,

@@ -1,18 +1,21 @@
 //! Limits of a single group code, beside those of its promotion.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fault::Fault;
 
 /// How often one group code may be used. An absent bound is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WordLimits {
     /// Most orders that may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub redemptions: Option<u32>,
     /// Most orders of one person that may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub per_customer: Option<u32>,
 }
 

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use crate::domain::Fault;
 use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
@@ -15,8 +16,29 @@ use crate::store::{
     ChangeError, ConfirmError, CreateError, MintError, ReturnError, StoreError, SwitchError,
 };
 
+/// Every code a failure can have, by status.
+pub const CODES: [&str; 17] = [
+    "invalid-body",
+    "unauthenticated",
+    "forbidden",
+    "not-found",
+    "code-unknown",
+    "method-not-allowed",
+    "code-already-redeemed",
+    "order-already-redeemed",
+    "order-cancelled",
+    "hold-lapsed",
+    "version-conflict",
+    "code-taken",
+    "body-too-large",
+    "not-applicable",
+    "idempotency-key-reused",
+    "too-many-attempts",
+    "unavailable",
+];
+
 /// One thing wrong with a request's body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the value; empty for the whole body.
     pub pointer: String,

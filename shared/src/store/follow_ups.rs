@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::transaction::{Action, Expression, TransactError};
 use super::{CreateError, Created, Idempotency, Item, Store, StoreError, keys, retry, write};
@@ -17,7 +18,7 @@ struct Current {
 }
 
 /// A follow-up that is no more.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DeletedFollowUp {
     /// As it last stood.
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::idempotency::{CreateError, Created, Idempotency};
 use super::promotions::{AGES, Freshness};
@@ -12,7 +13,7 @@ use crate::domain::code::{FoldedWord, GroupWord, PromotionId};
 use crate::domain::word_limits::WordLimits;
 
 /// A word and what it stands for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GroupCode {
     /// The word, upper case, as staff gave it.
     pub code: GroupWord,
