@@ -136,14 +136,15 @@ fn flatten(schemas: &mut Map<String, Value>) {
         if schema.get("allOf").is_none() {
             continue;
         }
-        let description = schema.get("description").cloned();
+        let description = schema.get("description").cloned().unwrap_or_default();
         let mut fields = Fields::default();
         fields.add(schema, schemas, Presence::Sure);
-        let mut object =
-            json!({"type": "object", "properties": fields.properties, "required": fields.required});
-        if let Some(description) = description {
-            object["description"] = description;
-        }
+        let object = json!({
+            "type": "object",
+            "description": description,
+            "properties": fields.properties,
+            "required": fields.required,
+        });
         schemas.insert(name, object);
     }
 }
