@@ -109,6 +109,13 @@ fn complete_operation(operation: &mut Operation, access: Access) {
             "Something in the request cannot be; `errors` points at it.",
         );
     }
+    if access != Access::Public && names_something(operation) {
+        let nothing = "There is nothing at this path.";
+        answer(operation, StatusCode::NOT_FOUND, nothing);
+        // The gateway decodes paths, so that an encoded `#` or `?` ends them.
+        let other = "The path, as the gateway decodes it, takes another method.";
+        answer(operation, StatusCode::METHOD_NOT_ALLOWED, other);
+    }
     leave_empty_bodies_out(operation);
     for (status, response) in &mut operation.responses.responses {
         if let (Ok(status), RefOr::T(response)) = (status.parse(), response) {
@@ -132,6 +139,15 @@ fn takes_parameters(operation: &Operation) -> bool {
         RefOr::Ref(_) => true,
     };
     operation.parameters.iter().flatten().any(outside)
+}
+
+/// Whether its path has parameters.
+fn names_something(operation: &Operation) -> bool {
+    let in_path = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in == ParameterIn::Path,
+        RefOr::Ref(_) => false,
+    };
+    operation.parameters.iter().flatten().any(in_path)
 }
 
 /// A body that says nothing need not be sent.
