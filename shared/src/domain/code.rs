@@ -1,10 +1,10 @@
 //! Claim codes: sealed single-use codes, which prove by themselves that they were minted here, and group words.
 
+mod ff1;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use aes::Aes256;
-use fpe::ff1::{FF1, FlexibleNumeralString};
 use hkdf::Hkdf;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,25 @@ use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
 
 use super::word_filter;
+use ff1::{Ff1, Halves};
 
 /// Crockford's base-32 alphabet: no I, L, O or U.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const RADIX: u32 = 32;
+const RADIX: u64 = 32;
+/// Bits of a symbol.
+const SYMBOL_BITS: u32 = 5;
 /// Symbols of a promotion id, the `TTTT` in front of every sealed code.
 const ID_SYMBOLS: usize = 4;
-/// Symbols of a code's body: serial, variant, zeros.
-const BODY_SYMBOLS: usize = 12;
-const SERIAL_SYMBOLS: usize = 7;
+/// Symbols of a code's body: 7 of serial, 1 of variant, 4 zeros.
+const BODY_SYMBOLS: u32 = 12;
+/// Where a body's number holds the variant, above the zeros …
+const VARIANT_SHIFT: u32 = 4 * SYMBOL_BITS;
+/// … and the serial, above the variant.
+const SERIAL_SHIFT: u32 = VARIANT_SHIFT + SYMBOL_BITS;
+/// Where it is split for the cipher.
+const HALF_SHIFT: u32 = 6 * SYMBOL_BITS;
 /// Symbols of a whole sealed code, without hyphens.
-const SEALED_SYMBOLS: usize = ID_SYMBOLS + BODY_SYMBOLS;
+const SEALED_SYMBOLS: usize = ID_SYMBOLS + 12;
 /// Longest text a caller may send as a code, in characters; beyond this it cannot be one, however it is spaced.
 pub const MAX_TYPED_CHARS: usize = 64;
 
@@ -155,8 +163,10 @@ impl SealedCode {
         PromotionId(self.0.chars().take(ID_SYMBOLS).collect())
     }
 
-    fn body(&self) -> Vec<u16> {
-        self.0.bytes().skip(ID_SYMBOLS).map(value).collect()
+    /// The number that the body spells, in 60 bits.
+    fn body(&self) -> u64 {
+        let symbols = self.0.bytes().skip(ID_SYMBOLS);
+        symbols.fold(0, |number, symbol| number << SYMBOL_BITS | value(symbol))
     }
 }
 
@@ -327,7 +337,7 @@ fn fold(symbol: char) -> char {
 /// FF1 (NIST SP 800-38G) with AES-256 and an empty tweak over `[serial: 7 symbols][variant: 1][zeros: 4]`, radix 32.
 pub struct CodeKey {
     promotion_id: PromotionId,
-    cipher: FF1<Aes256>,
+    cipher: Ff1<RADIX, 6>,
     word_list: u32,
 }
 
@@ -349,11 +359,9 @@ impl CodeKey {
         Hkdf::<Sha256>::new(Some(salt), master_key)
             .expand(&info, &mut key)
             .expect("32 bytes are a valid output length");
-        #[expect(clippy::expect_used, reason = "32 is a valid radix, whatever the key")]
-        let cipher = FF1::new(&key, RADIX).expect("32 is a valid radix");
         Self {
             promotion_id,
-            cipher,
+            cipher: Ff1::new(&key),
             word_list,
         }
     }
@@ -361,9 +369,8 @@ impl CodeKey {
     /// The code of a serial: the first variant that spells no blocked word (the last if all do, so that `n` serials are
     /// always `n` codes).
     pub fn seal(&self, serial: Serial) -> SealedCode {
-        let last = u16::try_from(RADIX - 1).unwrap_or(u16::MAX);
         let mut code = self.seal_variant(serial, 0);
-        for variant in 1..=last {
+        for variant in 1..RADIX {
             if !word_filter::spells_a_blocked_word(self.word_list, &code.0) {
                 break;
             }
@@ -377,48 +384,39 @@ impl CodeKey {
         if code.promotion_id() != self.promotion_id {
             return None;
         }
-        let plain: Vec<u16> = self
-            .cipher
-            .decrypt(&[], &FlexibleNumeralString::from(code.body()))
-            .ok()?
-            .into();
-        let (number, rest) = plain.split_at_checked(SERIAL_SYMBOLS)?;
-        let (_variant, zeros) = rest.split_first()?;
-        if zeros.iter().any(|symbol| *symbol != 0) {
+        let plain = joined(self.cipher.decrypt(halves(code.body())));
+        let zeros = plain & ((1 << VARIANT_SHIFT) - 1);
+        if zeros != 0 {
             return None;
         }
-        let number = number
-            .iter()
-            .fold(0_u64, |number, symbol| (number << 5) | u64::from(*symbol));
-        let serial = Serial::try_from(number).ok()?;
+        let serial = Serial::try_from(plain >> SERIAL_SHIFT).ok()?;
         (self.seal(serial) == *code).then_some(serial)
     }
 
-    fn seal_variant(&self, serial: Serial, variant: u16) -> SealedCode {
-        let mut plain = [0_u16; BODY_SYMBOLS];
-        for (index, slot) in plain.iter_mut().take(SERIAL_SYMBOLS).enumerate() {
-            let shift = 5 * (SERIAL_SYMBOLS - 1 - index);
-            *slot = u16::try_from((serial.0 >> shift) & 31).unwrap_or_default();
+    /// `variant` is below 32.
+    fn seal_variant(&self, serial: Serial, variant: u64) -> SealedCode {
+        let plain = serial.0 << SERIAL_SHIFT | variant << VARIANT_SHIFT;
+        let body = joined(self.cipher.encrypt(halves(plain)));
+        let mut text = String::with_capacity(SEALED_SYMBOLS);
+        text.push_str(&self.promotion_id.0);
+        for place in (0..BODY_SYMBOLS).rev() {
+            text.push(symbol(body >> (SYMBOL_BITS * place)));
         }
-        if let Some(slot) = plain.get_mut(SERIAL_SYMBOLS) {
-            *slot = variant;
-        }
-        #[expect(
-            clippy::expect_used,
-            reason = "12 symbols below 32 are always within FF1's bounds"
-        )]
-        let sealed = self
-            .cipher
-            .encrypt(&[], &FlexibleNumeralString::from(plain.to_vec()))
-            .expect("a valid numeral string");
-        let body = Vec::<u16>::from(sealed);
-        let text = self
-            .promotion_id
-            .0
-            .chars()
-            .chain(body.iter().map(|numeral| symbol(usize::from(*numeral))));
-        SealedCode(text.collect())
+        SealedCode(text)
     }
+}
+
+/// A body's number in two halves of 30 bits.
+fn halves(body: u64) -> Halves {
+    let half = |number: u64| u32::try_from(number & ((1 << HALF_SHIFT) - 1)).unwrap_or_default();
+    Halves {
+        left: half(body >> HALF_SHIFT),
+        right: half(body),
+    }
+}
+
+fn joined(Halves { left, right }: Halves) -> u64 {
+    u64::from(left) << HALF_SHIFT | u64::from(right)
 }
 
 impl fmt::Debug for CodeKey {
@@ -427,16 +425,17 @@ impl fmt::Debug for CodeKey {
     }
 }
 
-fn symbol(value: usize) -> char {
-    ALPHABET.get(value).copied().map_or('0', char::from)
+/// The symbol of a number's last five bits.
+fn symbol(number: u64) -> char {
+    let place = usize::try_from(number % RADIX).unwrap_or_default();
+    ALPHABET.get(place).copied().map_or('0', char::from)
 }
 
-fn value(symbol: u8) -> u16 {
-    let place = ALPHABET
-        .iter()
-        .position(|candidate| *candidate == symbol)
-        .unwrap_or_default();
-    u16::try_from(place).unwrap_or_default()
+/// The number of a symbol; 0 for what is none.
+fn value(symbol: u8) -> u64 {
+    let mut symbols = (0..).zip(ALPHABET);
+    let place = symbols.find_map(|(place, candidate)| (*candidate == symbol).then_some(place));
+    place.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -555,7 +554,7 @@ mod tests {
         fn a_changed_symbol_does_not_open(number in 0..Serial::END, place in ID_SYMBOLS..SEALED_SYMBOLS, by in 1_usize..32) {
             let key = key();
             let mut text = key.seal(Serial(number)).0.into_bytes();
-            text[place] = ALPHABET[(usize::from(value(text[place])) + by) % 32];
+            text[place] = ALPHABET[(usize::try_from(value(text[place])).unwrap() + by) % 32];
             let changed = SealedCode(String::from_utf8(text).unwrap());
             // 20 zero bits and one variant in 32: a wrong code opens with a chance of 2^-25.
             prop_assert_eq!(key.open(&changed), None);
