@@ -1,9 +1,11 @@
 //! What all Okaeri functions share: the rules of promotions, codes and follow-ups (`domain`, pure),
-//! and the edges they are used through (`store`, `mailer`, `queue`, `http`).
+//! the edges they are used through (`store`, `mailer`, `queue`, `http`), and using codes for an order (`checkout`).
 //!
-//! Dependencies point one way: `store`, `mailer`, `queue` and `http` know `domain`, never the other way round.
+//! Dependencies point one way: `store`, `mailer`, `queue` and `http` know `domain`, `checkout` knows `store` and `domain`, never
+//! the other way round.
 
 pub mod aws;
+pub mod checkout;
 pub mod clock;
 pub mod domain;
 pub mod env;

@@ -26,6 +26,7 @@ mod redemptions;
 mod retry;
 pub mod schema;
 mod transaction;
+mod unreconciled;
 mod voiding;
 mod word_limits;
 
@@ -52,6 +53,7 @@ pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
+pub use unreconciled::{Unreconciled, UnreconciledCode};
 pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};

@@ -24,6 +24,7 @@ mod main_job;
 mod minting;
 mod model;
 mod openapi;
+mod order_codes;
 mod orderings;
 mod patching;
 mod pricing;

@@ -1,42 +1,40 @@
 //! Works off the orders queue: a completed order earns at most one code and one mail under each follow-up, a cancelled or
 //! refunded one loses what it earned. Events may come many times, in any order, and to two functions at once.
 
-use std::sync::Arc;
+mod codes;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use shared::aws::Aws;
+use shared::checkout::{Checkout, CheckoutError};
 use shared::clock::Clock;
 use shared::domain::follow_up::FollowUp;
-use shared::domain::identity::{Email, IdentityKey};
+use shared::domain::identity::Email;
 use shared::domain::order::{Buyer, OrderEvent, OrderEventKind};
 use shared::domain::outbox::Contact;
 use shared::domain::thank_you::{Decision, NoMail, Schedule, decide};
 use shared::env::{Env, StartError};
-use shared::secrets::fetch_identity_key;
-use shared::store::{Freshness, Issue, Store, StoreError, ThankYou};
+use shared::store::{Freshness, Issue, StoreError, ThankYou};
 
 /// What the function works with.
 #[derive(Clone, Debug)]
 pub struct State {
-    store: Arc<Store>,
-    identity_key: IdentityKey,
+    checkout: Checkout,
     /// The shop's zone, in which a code's last day ends.
     zone: Tz,
     clock: Clock,
 }
 
 impl State {
-    /// Reads settings and the identity key and connects to the table.
+    /// Reads settings and secrets and connects to the table.
     ///
     /// # Errors
     /// [`StartError`] if a setting or secret is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         let aws = Aws::from_env(env)?;
         Ok(Self {
-            store: Arc::new(Store::connect(env, &aws)?),
-            identity_key: fetch_identity_key(env, &aws).await?,
+            checkout: Checkout::load(env, &aws).await?,
             zone: env.parse_or("TIME_ZONE", Tz::UTC)?,
             clock,
         })
@@ -54,6 +52,8 @@ enum RecordError {
     BeyondCalendar,
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the order's codes could not be redeemed: {0}")]
+    Codes(#[from] CheckoutError),
 }
 
 /// Works off a batch. Messages that fail are named in the answer and come again; the others are done.
@@ -65,7 +65,7 @@ pub async fn handle(
     event: SqsEvent,
 ) -> Result<SqsBatchResponse, lambda_runtime::Error> {
     // Read for each batch rather than remembered: a new follow-up must not miss the order that comes a second later.
-    let follow_ups = state.store.follow_ups().await?;
+    let follow_ups = state.checkout.store.follow_ups().await?;
     let mut response = SqsBatchResponse::default();
     for record in event.records {
         let id = record
@@ -89,16 +89,16 @@ async fn work_off(
     let order = read(record)?;
     match order.kind {
         OrderEventKind::Completed => {
+            Box::pin(codes::redeem(state, &order, now)).await?;
             let received_at = received_at(&order, record, now);
             for follow_up in follow_ups {
                 follow(state, &order, follow_up, received_at, now).await?;
             }
         }
         OrderEventKind::Cancelled | OrderEventKind::Refunded => {
-            state
-                .store
-                .cancel_order(&order.order_id, order.kind, now)
-                .await?;
+            let store = &state.checkout.store;
+            store.cancel_order(&order.order_id, order.kind, now).await?;
+            codes::take_back(state, &order.order_id, now).await?;
         }
     }
     tracing::info!(order.id = %order.order_id, order.event = ?order.kind, "worked off an order event");
@@ -130,7 +130,7 @@ async fn follow(
     received_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
-    let store = &state.store;
+    let store = &state.checkout.store;
     let terms = &follow_up.terms;
     let Some(variant) = terms.variants.first() else {
         return Ok(());
@@ -159,7 +159,7 @@ async fn follow(
         order_id: &order.order_id,
         follow_up,
         variant,
-        person: &state.identity_key.person(email),
+        person: &state.checkout.identity.person(email),
         contact: &contact(&order.customer, email, schedule.forget_at),
         schedule,
         now,

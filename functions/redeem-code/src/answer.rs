@@ -100,6 +100,7 @@ async fn seal(
     now: DateTime<Utc>,
 ) -> Result<String, Problem> {
     let known = state
+        .checkout
         .store
         .promotion(promotion_id, Freshness::Remembered, now)
         .await?;
@@ -110,6 +111,7 @@ async fn seal(
     };
     let promotion = known.ok_or_else(missing)?.promotion;
     let master_key = state
+        .checkout
         .code_keys
         .version(promotion.master_key_version)
         .await?;

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use chrono::{DateTime, Utc};
-use shared::domain::redemption::{Reason, Refusal};
+use shared::checkout::Resolved;
+use shared::domain::redemption::{Reason, TooManyAttempts};
 use shared::http::Problem;
 
 use crate::State;
 use crate::request::Request;
-use crate::resolve::Resolved;
 
 /// Counts the unknown codes among `resolved` for the customer and the address they came from.
 ///
@@ -27,12 +27,14 @@ pub(crate) async fn count(
     if unknown == 0 {
         return Ok(());
     }
-    let mut subjects = request.people(&state.identity);
+    let identity = &state.checkout.identity;
+    let mut subjects = request.people(identity);
     let address = request.client_ip.map(network);
-    subjects.extend(address.map(|address| state.identity.person_by("ip", &address)));
+    subjects.extend(address.map(|address| identity.person_by("ip", &address)));
     let mut until: Option<DateTime<Utc>> = None;
     for subject in &subjects {
         let blocked = state
+            .checkout
             .store
             .count_unknown_codes(subject, unknown, now)
             .await?;
@@ -42,7 +44,7 @@ pub(crate) async fn count(
         None => Ok(()),
         Some(until) => {
             let seconds = (until - now).num_seconds().saturating_add(1);
-            Err(Refusal::TooManyAttempts {
+            Err(TooManyAttempts {
                 retry_after: u64::try_from(seconds).unwrap_or(1),
             }
             .into())

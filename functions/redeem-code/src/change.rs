@@ -32,7 +32,7 @@ pub(crate) async fn confirm(
     _: NoBody,
 ) -> Result<Body<RedemptionAnswer>, Problem> {
     let (order_id, now) = (known(order_id)?, state.clock.now());
-    let record = state.store.confirm(&order_id, now).await?;
+    let record = state.checkout.store.confirm(&order_id, now).await?;
     answer(&state, &record, now).await
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn cancel(
         Problem::invalid_body(vec![FieldError::new("/order_id", error.to_string())])
     })?;
     let now = state.clock.now();
-    let record = state.store.cancel(&order_id, now).await?;
+    let record = state.checkout.store.cancel(&order_id, now).await?;
     answer(&state, &record, now).await
 }
 
@@ -88,7 +88,11 @@ pub(crate) async fn returns(
     Body(request): Body<ReturnRequest>,
 ) -> Result<Body<RedemptionAnswer>, Problem> {
     let (order_id, now) = (known(order_id)?, state.clock.now());
-    let record = state.store.return_lines(&order_id, &request, now).await?;
+    let record = state
+        .checkout
+        .store
+        .return_lines(&order_id, &request, now)
+        .await?;
     answer(&state, &record, now).await
 }
 

@@ -1,13 +1,12 @@
 //! A quote's explanation: the steps of its pricing in sentences.
 
 use serde::Serialize;
+use shared::checkout::Resolved;
 use shared::domain::code::PromotionId;
 use shared::domain::money::Currency;
 use shared::domain::pricing::Allocation;
 use shared::domain::redemption::Reason;
 use utoipa::ToSchema;
-
-use crate::resolve::Resolved;
 
 /// One step of a quote.
 #[derive(Serialize, ToSchema)]

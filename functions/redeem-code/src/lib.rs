@@ -7,7 +7,6 @@ mod explanation;
 mod quote;
 mod redeem;
 mod request;
-mod resolve;
 
 use std::sync::Arc;
 
@@ -15,13 +14,12 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
 use shared::aws::Aws;
+use shared::checkout::Checkout;
 use shared::clock::Clock;
-use shared::domain::identity::IdentityKey;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
 use shared::http::openapi::{self, Access};
-use shared::secrets::{CodeKeys, fetch_identity_key};
-use shared::store::{Scope, Store};
+use shared::store::Scope;
 
 /// What each call of the function takes and answers.
 #[derive(utoipa::OpenApi)]
@@ -46,10 +44,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// What the function keeps between requests.
 #[derive(Clone, Debug)]
 pub struct State {
-    store: Arc<Store>,
+    checkout: Checkout,
     clock: Clock,
-    code_keys: Arc<CodeKeys>,
-    identity: Arc<IdentityKey>,
 }
 
 impl State {
@@ -58,14 +54,9 @@ impl State {
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
-        let aws = Aws::from_env(env)?;
-        let secrets = tokio::try_join!(CodeKeys::fetch(env, &aws), fetch_identity_key(env, &aws));
-        let (code_keys, identity) = secrets?;
         Ok(Self {
-            store: Arc::new(Store::connect(env, &aws)?),
+            checkout: Checkout::load(env, &Aws::from_env(env)?).await?,
             clock,
-            code_keys: Arc::new(code_keys),
-            identity: Arc::new(identity),
         })
     }
 }
@@ -73,7 +64,7 @@ impl State {
 /// All routes, each for keys of scope `checkout` or `admin`.
 pub fn router(state: State) -> Router {
     let guard = Guard {
-        store: Arc::clone(&state.store),
+        store: Arc::clone(&state.checkout.store),
         clock: state.clock.clone(),
         scope: Scope::Checkout,
     };

@@ -2,6 +2,9 @@
 
 use axum::extract::State as Shared;
 use serde::Serialize;
+use shared::checkout::{
+    Buyer, Offered, automatic_answers, code_answers, judge_items, price_within_limits,
+};
 use shared::domain::redemption::{AutomaticAnswer, CodeAnswer, Priced};
 use shared::http::{Body, Problem};
 use utoipa::ToSchema;
@@ -10,9 +13,6 @@ use crate::State;
 use crate::attempts;
 use crate::explanation::{Explained, explain_all};
 use crate::request::QuoteBody;
-use crate::resolve::{
-    Buyer, automatic_answers, code_answers, judge_items, observe, price_within_limits, resolve,
-};
 
 /// What codes are worth for a cart. `total = subtotal − discount + shipping − shipping_discount`.
 #[derive(Serialize, ToSchema)]
@@ -54,9 +54,12 @@ pub(crate) async fn quote(
     let explain = body.explain;
     let request = body.check()?;
     let now = state.clock.now();
-    let people = request.people(&state.identity);
-    let mut resolved = resolve(&state, &request.codes, &people, now).await?;
-    let observed = observe(&state, &resolved, &people).await?;
+    let (checkout, offered) = (&state.checkout, Offered::CodesAndAutomatic);
+    let people = request.people(&checkout.identity);
+    let mut resolved = checkout
+        .resolve(&request.codes, offered, &people, now)
+        .await?;
+    let observed = checkout.observe(&resolved, &people).await?;
     let buyer = match people.as_slice() {
         [] => Buyer::Skipped,
         people => Buyer::People(people),

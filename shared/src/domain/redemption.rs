@@ -379,18 +379,9 @@ impl HoldSeconds {
     }
 }
 
-/// Why a redemption was refused. Nothing was written then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// At least one code does not apply; every code is explained.
-    Codes(Vec<CodeAnswer>),
-    /// Too many unknown codes were tried; again after so many seconds.
-    TooManyAttempts {
-        /// Seconds to wait, at least 1.
-        retry_after: u64,
-    },
-    /// The order id has redeemed another request.
-    OrderAlreadyRedeemed,
-    /// The order id was cancelled, which is final.
-    OrderCancelled,
+/// Too many unknown codes were tried for a customer or from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyAttempts {
+    /// Seconds until others may be tried, at least 1.
+    pub retry_after: u64,
 }

@@ -7,8 +7,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::checkout::{CheckoutError, code_answers};
 use crate::domain::Fault;
-use crate::domain::redemption::{CodeAnswer, Reason, Refusal};
+use crate::domain::redemption::{CodeAnswer, Reason, TooManyAttempts};
 use crate::domain::returns::ReturnRefusal;
 use crate::env::StartError;
 use crate::queue::QueueError;
@@ -307,25 +308,35 @@ impl From<ChangeError> for Problem {
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Codes(codes) => Self::refused_codes(&codes),
-            Refusal::TooManyAttempts { retry_after } => {
-                let mut problem = Self::new(
-                    StatusCode::TOO_MANY_REQUESTS,
-                    "too-many-attempts",
-                    "Too many unknown codes",
-                )
-                .detail("Too many unknown codes were tried for this customer or address. Codes that exist still work; try others after `Retry-After` seconds.");
-                problem.retry_after = Some(retry_after);
-                problem
+impl From<TooManyAttempts> for Problem {
+    fn from(TooManyAttempts { retry_after }: TooManyAttempts) -> Self {
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-attempts",
+            "Too many unknown codes",
+        )
+        .detail("Too many unknown codes were tried for this customer or address. Codes that exist still work; try others after `Retry-After` seconds.");
+        problem.retry_after = Some(retry_after);
+        problem
+    }
+}
+
+impl From<CheckoutError> for Problem {
+    fn from(error: CheckoutError) -> Self {
+        match error {
+            CheckoutError::Refused(codes) => Self::refused_codes(&code_answers(&codes)),
+            CheckoutError::Nothing => {
+                let detail =
+                    "send at least one code: the shop has no open promotion that applies by itself";
+                Self::invalid_body(vec![FieldError::new("/codes", detail)])
             }
-            Refusal::OrderAlreadyRedeemed => {
+            CheckoutError::AlreadyRedeemed => {
                 Self::new(StatusCode::CONFLICT, "order-already-redeemed", "The order has redeemed something else")
                     .detail("This order id was redeemed with other codes, customer or cart. That redemption stands; read it with GET.")
             }
-            Refusal::OrderCancelled => Self::order_cancelled(),
+            CheckoutError::Cancelled => Self::order_cancelled(),
+            CheckoutError::Store(error) => error.into(),
+            CheckoutError::Keys(error) => error.into(),
         }
     }
 }

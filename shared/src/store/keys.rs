@@ -183,6 +183,11 @@ pub(super) fn tombstone(order: &OrderId) -> Key {
     Key::new(order_partition(order), "tombstone")
 }
 
+/// Codes that a shop took for an order and that could not be redeemed under it.
+pub(super) fn unreconciled(order: &OrderId) -> Key {
+    Key::new(order_partition(order), "unreconciled")
+}
+
 pub(super) fn follow_up(id: &FollowUpId) -> Key {
     Key::new(FOLLOW_UPS, id.as_str())
 }

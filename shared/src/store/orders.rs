@@ -165,6 +165,14 @@ impl Store {
         Ok(())
     }
 
+    /// That the order was cancelled or refunded, strongly consistent, if it was.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn tombstone(&self, order_id: &OrderId) -> Result<Option<Tombstone>, StoreError> {
+        self.get(&keys::tombstone(order_id)).await
+    }
+
     /// How each follow-up dealt with an order, strongly consistent.
     ///
     /// # Errors
@@ -175,7 +183,7 @@ impl Store {
     }
 
     /// Puts an item that can only be there if the same thing happened before.
-    async fn put_once(&self, item: Item) -> Result<(), StoreError> {
+    pub(super) async fn put_once(&self, item: Item) -> Result<(), StoreError> {
         self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 

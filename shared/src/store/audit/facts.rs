@@ -203,7 +203,7 @@ fn of_order(order: OrderId, key: &Key, item: &Item) -> Option<Fact> {
             let named = record.order_id == order;
             named.then(|| Fact::Record(Box::new(record), due(item)))
         }
-        "tombstone" => Some(Fact::Other),
+        "tombstone" | "unreconciled" => Some(Fact::Other),
         other => match other.strip_prefix(keys::MARKER_PREFIX) {
             None => Some(Fact::Unknown),
             Some(id) => {

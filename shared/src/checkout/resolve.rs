@@ -2,151 +2,169 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use shared::domain::cart::Cart;
-use shared::domain::code::{FoldedWord, PromotionId, SealedCode, TypedCode};
-use shared::domain::identity::PersonHash;
-use shared::domain::money::Amount;
-use shared::domain::pricing::{Allocation, price};
-use shared::domain::promotion::{Limits, Promotion, Restore};
-use shared::domain::redemption::{AutomaticAnswer, CodeAnswer, CodeRef, Reason, RedeemedCode};
-use shared::domain::word_limits::WordLimits;
-use shared::http::Problem;
-use shared::store::{
+use crate::domain::cart::Cart;
+use crate::domain::code::{FoldedWord, PromotionId, SealedCode, TypedCode};
+use crate::domain::identity::PersonHash;
+use crate::domain::money::Amount;
+use crate::domain::pricing::{Allocation, price};
+use crate::domain::promotion::{Limits, Promotion, Restore};
+use crate::domain::redemption::{AutomaticAnswer, CodeAnswer, CodeRef, Reason, RedeemedCode};
+use crate::domain::word_limits::WordLimits;
+use crate::store::{
     CodeItem, CodeState, Draw, Freshness, GroupCode, Observed, Obstacle, Shortage, Wanted,
 };
+use chrono::{DateTime, Utc};
 
-use crate::State;
+use super::{Checkout, CheckoutError};
 
 /// A code of ours.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
-    pub(crate) promotion: Arc<Promotion>,
-    pub(crate) code: CodeRef,
+pub struct Found {
+    /// Its promotion.
+    pub promotion: Arc<Promotion>,
+    /// Which code.
+    pub code: CodeRef,
     /// A word's own limits, and whether it was taken back; a single-use code's item says that.
-    pub(crate) word: Option<GroupCode>,
+    pub word: Option<GroupCode>,
 }
 
 /// One code of a request, or a promotion that applies by itself, and what is known about it.
 #[derive(Clone, Debug)]
-pub(crate) struct Resolved {
+pub struct Resolved {
     /// The canonical text; empty without a code.
-    pub(crate) text: String,
+    pub text: String,
     /// What it is, unless it is unknown.
-    pub(crate) found: Option<Found>,
+    pub found: Option<Found>,
     /// Its discount, or why it gives none.
-    pub(crate) verdict: Result<Amount, Reason>,
+    pub verdict: Result<Amount, Reason>,
 }
 
-/// Looks every code up and judges its promotion at `now`, and adds the open promotions that apply by themselves; nothing is
-/// priced yet. Without `people`, those that count uses per customer do not apply.
-pub(crate) async fn resolve(
-    state: &State,
-    codes: &[TypedCode],
-    people: &[PersonHash],
-    now: DateTime<Utc>,
-) -> Result<Vec<Resolved>, Problem> {
-    let automatic = async {
-        let store = &state.store;
-        let open = store.automatic_promotions(Freshness::Remembered, now);
-        Ok::<_, Problem>(open.await?)
-    };
-    let (mut resolved, automatic) = tokio::try_join!(resolve_sent(state, codes, now), automatic)?;
-    let open = automatic
-        .iter()
-        .filter(|promotion| promotion.closed_at(now).is_none());
-    resolved.extend(open.map(|promotion| Resolved::automatic(promotion, people)));
-    Ok(resolved)
+/// Whether promotions that apply by themselves do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// They do.
+    CodesAndAutomatic,
+    /// Only codes count: the order was priced elsewhere.
+    Codes,
 }
 
-async fn resolve_sent(
-    state: &State,
-    codes: &[TypedCode],
-    now: DateTime<Utc>,
-) -> Result<Vec<Resolved>, Problem> {
-    let mut resolved = Vec::with_capacity(codes.len());
-    for typed in codes {
-        let found = match typed {
-            TypedCode::Sealed(code) => find_sealed(state, code, now).await?,
-            TypedCode::Word(word) => find_word(state, word, now).await?,
-            TypedCode::Garbled(_) => None,
-        };
-        let verdict = match &found {
-            None => Err(Reason::CodeUnknown),
-            Some(found) => match found.promotion.closed_at(now) {
-                Some(closed) => Err(closed.into()),
-                None if found.is_voided_word() => Err(Reason::Voided),
-                None => Ok(Amount::ZERO),
-            },
-        };
-        let text = match found.as_ref().map(|found| &found.code) {
-            Some(CodeRef::Word(word)) => word.clone(),
-            Some(CodeRef::Serial(_) | CodeRef::Automatic) | None => typed.canonical(),
-        };
-        resolved.push(Resolved {
-            text,
-            found,
-            verdict,
-        });
-    }
-    Ok(resolved)
-}
-
-async fn find_sealed(
-    state: &State,
-    code: &SealedCode,
-    now: DateTime<Utc>,
-) -> Result<Option<Found>, Problem> {
-    let id = code.promotion_id();
-    let Some(mut known) = state
-        .store
-        .promotion(&id, Freshness::Remembered, now)
-        .await?
-    else {
-        return Ok(None);
-    };
-    let master_key = state
-        .code_keys
-        .version(known.promotion.master_key_version)
-        .await?;
-    let Some(serial) = known.promotion.code_key(&master_key).open(code) else {
-        return Ok(None);
-    };
-    if !serial.is_thank_you() && serial.get() >= known.minted {
-        // Minted since the promotion was remembered, perhaps.
-        match state.store.promotion(&id, Freshness::Now, now).await? {
-            Some(fresh) if serial.get() < fresh.minted => known = fresh,
-            _ => return Ok(None),
+impl Checkout {
+    /// Looks every code up and judges its promotion at `now`, and adds the open promotions that apply by themselves; nothing is
+    /// priced yet. Without `people`, those that count uses per customer do not apply.
+    ///
+    /// # Errors
+    /// [`CheckoutError::Store`] or [`CheckoutError::Keys`].
+    pub async fn resolve(
+        &self,
+        codes: &[TypedCode],
+        offered: Offered,
+        people: &[PersonHash],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Resolved>, CheckoutError> {
+        if offered == Offered::Codes {
+            return self.resolve_sent(codes, now).await;
         }
+        let automatic = async {
+            let open = self.store.automatic_promotions(Freshness::Remembered, now);
+            Ok(open.await?)
+        };
+        let (mut resolved, automatic) = tokio::try_join!(self.resolve_sent(codes, now), automatic)?;
+        let open = automatic
+            .iter()
+            .filter(|promotion| promotion.closed_at(now).is_none());
+        resolved.extend(open.map(|promotion| Resolved::automatic(promotion, people)));
+        Ok(resolved)
     }
-    Ok(Some(Found {
-        promotion: known.promotion,
-        code: CodeRef::Serial(serial),
-        word: None,
-    }))
-}
 
-async fn find_word(
-    state: &State,
-    word: &FoldedWord,
-    now: DateTime<Utc>,
-) -> Result<Option<Found>, Problem> {
-    let Some(group) = state
-        .store
-        .group_code(word, Freshness::Remembered, now)
-        .await?
-    else {
-        return Ok(None);
-    };
-    let known = state
-        .store
-        .promotion(&group.promotion_id, Freshness::Remembered, now)
-        .await?;
-    Ok(known.map(|known| Found {
-        promotion: known.promotion,
-        code: CodeRef::Word(group.code.clone().into()),
-        word: Some(group),
-    }))
+    async fn resolve_sent(
+        &self,
+        codes: &[TypedCode],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Resolved>, CheckoutError> {
+        let mut resolved = Vec::with_capacity(codes.len());
+        for typed in codes {
+            let found = match typed {
+                TypedCode::Sealed(code) => self.find_sealed(code, now).await?,
+                TypedCode::Word(word) => self.find_word(word, now).await?,
+                TypedCode::Garbled(_) => None,
+            };
+            let verdict = match &found {
+                None => Err(Reason::CodeUnknown),
+                Some(found) => match found.promotion.closed_at(now) {
+                    Some(closed) => Err(closed.into()),
+                    None if found.is_voided_word() => Err(Reason::Voided),
+                    None => Ok(Amount::ZERO),
+                },
+            };
+            let text = match found.as_ref().map(|found| &found.code) {
+                Some(CodeRef::Word(word)) => word.clone(),
+                Some(CodeRef::Serial(_) | CodeRef::Automatic) | None => typed.canonical(),
+            };
+            resolved.push(Resolved {
+                text,
+                found,
+                verdict,
+            });
+        }
+        Ok(resolved)
+    }
+
+    async fn find_sealed(
+        &self,
+        code: &SealedCode,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Found>, CheckoutError> {
+        let id = code.promotion_id();
+        let Some(mut known) = self
+            .store
+            .promotion(&id, Freshness::Remembered, now)
+            .await?
+        else {
+            return Ok(None);
+        };
+        let master_key = self
+            .code_keys
+            .version(known.promotion.master_key_version)
+            .await?;
+        let Some(serial) = known.promotion.code_key(&master_key).open(code) else {
+            return Ok(None);
+        };
+        if !serial.is_thank_you() && serial.get() >= known.minted {
+            // Minted since the promotion was remembered, perhaps.
+            match self.store.promotion(&id, Freshness::Now, now).await? {
+                Some(fresh) if serial.get() < fresh.minted => known = fresh,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(Found {
+            promotion: known.promotion,
+            code: CodeRef::Serial(serial),
+            word: None,
+        }))
+    }
+
+    async fn find_word(
+        &self,
+        word: &FoldedWord,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Found>, CheckoutError> {
+        let Some(group) = self
+            .store
+            .group_code(word, Freshness::Remembered, now)
+            .await?
+        else {
+            return Ok(None);
+        };
+        let known = self
+            .store
+            .promotion(&group.promotion_id, Freshness::Remembered, now)
+            .await?;
+        Ok(known.map(|known| Found {
+            promotion: known.promotion,
+            code: CodeRef::Word(group.code.clone().into()),
+            word: Some(group),
+        }))
+    }
 }
 
 /// Prices the cart under every code that is still good, and writes each one's discount or reason into `resolved`. The
@@ -176,40 +194,45 @@ fn price_good_ones(cart: &Cart, resolved: &mut [Resolved]) -> Allocation {
     allocation
 }
 
-/// Everything the table knows of the codes still good or doubtful, their limits and these people.
-pub(crate) async fn observe(
-    state: &State,
-    resolved: &[Resolved],
-    people: &[PersonHash],
-) -> Result<Observed, Problem> {
-    let draws: Vec<Draw> = resolved.iter().filter_map(Resolved::draw).collect();
-    let mut limited: Vec<(&PromotionId, Limits)> = Vec::new();
-    for found in resolved.iter().filter_map(|code| code.found.as_ref()) {
-        let promotion = (&found.promotion.id, found.promotion.terms.limits);
-        if !promotion.1.is_none() && !limited.contains(&promotion) {
-            limited.push(promotion);
+impl Checkout {
+    /// Everything the table knows of the codes still good or doubtful, their limits and these people.
+    ///
+    /// # Errors
+    /// [`CheckoutError::Store`].
+    pub async fn observe(
+        &self,
+        resolved: &[Resolved],
+        people: &[PersonHash],
+    ) -> Result<Observed, CheckoutError> {
+        let draws: Vec<Draw> = resolved.iter().filter_map(Resolved::draw).collect();
+        let mut limited: Vec<(&PromotionId, Limits)> = Vec::new();
+        for found in resolved.iter().filter_map(|code| code.found.as_ref()) {
+            let promotion = (&found.promotion.id, found.promotion.terms.limits);
+            if !promotion.1.is_none() && !limited.contains(&promotion) {
+                limited.push(promotion);
+            }
         }
+        let words: Vec<_> = resolved
+            .iter()
+            .filter_map(|code| code.found.as_ref()?.word.as_ref())
+            .filter(|word| !word.limits.is_none())
+            .map(|word| (word.code.folded(), word.limits))
+            .collect();
+        if draws.is_empty() && limited.is_empty() && words.is_empty() {
+            return Ok(Observed::default());
+        }
+        let wanted = Wanted {
+            codes: &draws,
+            promotions: &limited,
+            words: &words,
+            people,
+        };
+        Ok(self.store.observe(wanted).await?)
     }
-    let words: Vec<_> = resolved
-        .iter()
-        .filter_map(|code| code.found.as_ref()?.word.as_ref())
-        .filter(|word| !word.limits.is_none())
-        .map(|word| (word.code.folded(), word.limits))
-        .collect();
-    if draws.is_empty() && limited.is_empty() && words.is_empty() {
-        return Ok(Observed::default());
-    }
-    let wanted = Wanted {
-        codes: &draws,
-        promotions: &limited,
-        words: &words,
-        people,
-    };
-    Ok(state.store.observe(wanted).await?)
 }
 
 /// Lets the codes' own items speak: used, voided, expired, never issued, or bound to somebody.
-pub(crate) fn judge_items(
+pub fn judge_items(
     resolved: &mut [Resolved],
     observed: &Observed,
     buyer: Buyer<'_>,
@@ -224,7 +247,7 @@ pub(crate) fn judge_items(
 
 /// Who wants to use a code.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Buyer<'a> {
+pub enum Buyer<'a> {
     /// Nobody was named, and nobody need be: a quote skips what depends on the customer.
     Skipped,
     /// These people, all of them the same customer; none, if none was named.
@@ -246,7 +269,7 @@ impl Buyer<'_> {
 
 /// Prices the cart under every code that is still good and whose limits, as observed, leave room for its discount. Whoever
 /// has no room is left out and the rest priced again, since it may be worth something else then.
-pub(crate) fn price_within_limits(
+pub fn price_within_limits(
     cart: &Cart,
     resolved: &mut [Resolved],
     observed: &Observed,
@@ -269,13 +292,13 @@ pub(crate) fn price_within_limits(
 }
 
 /// What the caller is told of each code sent.
-pub(crate) fn code_answers(resolved: &[Resolved]) -> Vec<CodeAnswer> {
+pub fn code_answers(resolved: &[Resolved]) -> Vec<CodeAnswer> {
     let sent = resolved.iter().filter(|code| !code.is_automatic());
     sent.map(Resolved::answer).collect()
 }
 
 /// What the caller is told of the promotions that apply by themselves.
-pub(crate) fn automatic_answers(resolved: &[Resolved]) -> Vec<AutomaticAnswer> {
+pub fn automatic_answers(resolved: &[Resolved]) -> Vec<AutomaticAnswer> {
     resolved
         .iter()
         .filter_map(Resolved::automatic_answer)
@@ -337,18 +360,18 @@ impl Resolved {
     }
 
     /// Whether it applies by itself, and so is never a reason to refuse an order.
-    pub(crate) fn is_automatic(&self) -> bool {
+    pub fn is_automatic(&self) -> bool {
         self.automatic_id().is_some()
     }
 
     /// Its promotion, if it applies by itself.
-    pub(crate) fn automatic_id(&self) -> Option<&PromotionId> {
+    pub fn automatic_id(&self) -> Option<&PromotionId> {
         let found = self.found.as_ref()?;
         (found.code == CodeRef::Automatic).then_some(&found.promotion.id)
     }
 
     /// The single-use code to be used, if it is one.
-    pub(crate) fn draw(&self) -> Option<Draw> {
+    pub(super) fn draw(&self) -> Option<Draw> {
         let found = self.found.as_ref()?;
         match found.code {
             CodeRef::Serial(serial) => Some(Draw {
@@ -360,7 +383,7 @@ impl Resolved {
     }
 
     /// Takes the item's word for the code's state; a used code stays used whatever its promotion says.
-    pub(crate) fn judge(
+    pub(super) fn judge(
         &mut self,
         item: Option<&CodeItem>,
         draw: &Draw,
@@ -399,7 +422,7 @@ impl Resolved {
     }
 
     /// Takes the word of what stood in the code's way when it was to be used.
-    pub(crate) fn obstruct(&mut self, obstacle: &Obstacle, buyer: Buyer<'_>, now: DateTime<Utc>) {
+    pub(super) fn obstruct(&mut self, obstacle: &Obstacle, buyer: Buyer<'_>, now: DateTime<Utc>) {
         match obstacle {
             Obstacle::Code(item) => {
                 if let Some(draw) = self.draw() {
@@ -432,7 +455,7 @@ impl Resolved {
     }
 
     /// Whether its promotion, or the word itself, counts uses per customer.
-    pub(crate) fn counts_customers(&self) -> bool {
+    pub(super) fn counts_customers(&self) -> bool {
         self.found.as_ref().is_some_and(|found| {
             found.promotion.terms.limits.per_customer.is_some()
                 || found.word_limits().per_customer.is_some()
@@ -459,7 +482,7 @@ impl Resolved {
     }
 
     /// What is stored.
-    pub(crate) fn record(&self) -> Option<RedeemedCode> {
+    pub(super) fn record(&self) -> Option<RedeemedCode> {
         let found = self.found.as_ref()?;
         Some(RedeemedCode {
             promotion_id: found.promotion.id.clone(),
