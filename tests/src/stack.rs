@@ -99,6 +99,19 @@ impl Caller {
         self.call(CHECKOUT_KEY, call, body).await
     }
 
+    /// As [`Self::checkout`], but a 503 is sent again, as a checkout does: on a loaded machine the table may not answer in time,
+    /// and the same request again can never count twice.
+    pub async fn decided(&self, call: &str, body: Value) -> Answer {
+        let mut answer = self.checkout(call, body.clone()).await;
+        for _ in 0..60 {
+            if answer.status != 503 {
+                break;
+            }
+            answer = self.checkout(call, body.clone()).await;
+        }
+        answer
+    }
+
     /// As [`Self::admin`], with an `Idempotency-Key`.
     pub async fn admin_once(&self, idempotency_key: &str, call: &str, body: Value) -> Answer {
         Answer::read(
