@@ -31,6 +31,7 @@ mod promotions;
 mod protocol;
 mod redemptions;
 mod returns;
+mod samples;
 mod secrecy;
 mod shop;
 mod template;

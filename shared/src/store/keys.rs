@@ -202,6 +202,20 @@ pub(super) fn mail_id(partition: &str) -> Option<MailId> {
     MailId::try_from(id.to_owned()).ok()
 }
 
+/// A sample mail that staff asked for.
+pub(super) fn test_mail(id: &MailId) -> Key {
+    Key::new(format!("{TEST_MAIL_PREFIX}{id}"), "test-mail")
+}
+
+/// What the partitions of test mails begin with.
+const TEST_MAIL_PREFIX: &str = "test-mail#";
+
+/// The test mail whose partition this is.
+pub(super) fn test_mail_id(partition: &str) -> Option<MailId> {
+    let id = partition.strip_prefix(TEST_MAIL_PREFIX)?;
+    MailId::try_from(id.to_owned()).ok()
+}
+
 /// Address, name and locale of a person.
 pub(super) fn contact(person: &PersonHash) -> Key {
     Key::new(format!("person#{}", person.as_str()), "contact")

@@ -305,15 +305,15 @@ impl Store {
     }
 }
 
-fn absent() -> Expression {
+pub(super) fn absent() -> Expression {
     Expression::new("attribute_not_exists(pk)")
 }
 
-fn millis(at: DateTime<Utc>) -> AttributeValue {
+pub(super) fn millis(at: DateTime<Utc>) -> AttributeValue {
     AttributeValue::N(at.timestamp_millis().to_string())
 }
 
-fn value(value: impl Serialize) -> Result<AttributeValue, StoreError> {
+pub(super) fn value(value: impl Serialize) -> Result<AttributeValue, StoreError> {
     serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
