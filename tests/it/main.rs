@@ -18,6 +18,7 @@ mod events;
 mod faults;
 mod feedback;
 mod follow_ups;
+mod forget;
 mod holds;
 mod limits;
 mod main_job;

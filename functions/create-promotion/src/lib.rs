@@ -1,6 +1,7 @@
 //! `create-promotion`: the admin API for promotions, their codes, and follow-ups.
 
 mod codes;
+mod customers;
 mod follow_ups;
 mod listing;
 mod lookup;
@@ -48,6 +49,7 @@ use shared::store::{Scope, Store};
     samples::preview,
     samples::test,
     samples::read_test,
+    customers::forget,
 ))]
 struct Calls;
 
@@ -116,6 +118,7 @@ pub fn router(state: State) -> Router {
         .merge(lookup::routes())
         .merge(follow_ups::routes())
         .merge(samples::routes())
+        .merge(customers::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

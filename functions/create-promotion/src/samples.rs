@@ -243,6 +243,7 @@ pub(crate) async fn test(
                 SuppressionReason::Unsubscribed => "whoever reads it unsubscribed",
                 SuppressionReason::Bounced => "mail to it came back",
                 SuppressionReason::Complained => "whoever reads it reported a mail as spam",
+                SuppressionReason::Forgotten => "whoever reads it asked to be forgotten",
             };
             let detail = format!("this address must not be mailed: {why}");
             Err(vec![Fault::new("/to", detail)].into())

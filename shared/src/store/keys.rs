@@ -218,10 +218,30 @@ pub(super) fn test_mail_id(partition: &str) -> Option<MailId> {
 
 /// Address, name and locale of a person.
 pub(super) fn contact(person: &PersonHash) -> Key {
-    Key::new(format!("person#{}", person.as_str()), "contact")
+    Key::new(person_partition(person), CONTACT)
 }
 
 /// That a person must not be mailed; kept for good.
 pub(super) fn suppression(person: &PersonHash) -> Key {
-    Key::new(format!("person#{}", person.as_str()), "suppression")
+    Key::new(person_partition(person), SUPPRESSION)
+}
+
+/// Partition of everything known about a person by themselves.
+pub(super) fn person_partition(person: &PersonHash) -> String {
+    format!("person#{}", person.as_str())
+}
+
+/// Sort key of a contact.
+pub(super) const CONTACT: &str = "contact";
+/// Sort key of a suppression.
+pub(super) const SUPPRESSION: &str = "suppression";
+/// What the sort keys of a person's mails begin with.
+pub(super) const PERSON_MAIL_PREFIX: &str = "mail#";
+
+/// That a mail is to a person, so that it is found when they ask to be forgotten.
+pub(super) fn person_mail(person: &PersonHash, mail: &MailId) -> Key {
+    Key::new(
+        person_partition(person),
+        format!("{PERSON_MAIL_PREFIX}{mail}"),
+    )
 }

@@ -49,6 +49,7 @@ impl Block {
             Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
                 "suppressed"
             }
+            Self::Suppressed(SuppressionReason::Forgotten) => FORGOTTEN,
             Self::FollowUpDeleted => "follow-up-deleted",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",
@@ -107,6 +108,9 @@ impl MailChange {
         }
     }
 }
+
+/// The reason kept with a mail to somebody who was forgotten.
+pub(super) const FORGOTTEN: &str = "forgotten";
 
 /// Places of the actions in a claim's transaction, after the mail's own.
 const TOMBSTONE: usize = 1;
