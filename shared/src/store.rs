@@ -53,7 +53,7 @@ pub use orders::{Issue, OrderMarker, OrderOutcome, ThankYou, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};
 pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
-pub use quarantine::Quarantine;
+pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use test_mails::{TestMailChange, TestMailClaim};
 pub use voiding::{Voidable, Voided};

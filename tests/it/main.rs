@@ -31,6 +31,7 @@ mod pricing;
 mod promotions;
 mod protocol;
 mod redemptions;
+mod redriving;
 mod returns;
 mod samples;
 mod secrecy;
