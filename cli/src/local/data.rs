@@ -265,7 +265,11 @@ mod tests {
         let (_dir, place) = place();
         let first = Data::open(&place).unwrap();
         first
-            .record_url("http://127.0.0.1:1", "http://127.0.0.1:2")
+            .record_url(
+                "http://127.0.0.1:1",
+                "http://127.0.0.1:2",
+                "http://127.0.0.1:3",
+            )
             .unwrap();
         let refused = Data::open(&place).unwrap_err();
         assert!(

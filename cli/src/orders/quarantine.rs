@@ -58,7 +58,7 @@ pub(crate) async fn run(command: args::Quarantine) -> Said {
 /// A quarantine, however it is reached.
 enum Place {
     Reached(Quarantine),
-    Opened(OpenTable),
+    Opened(Box<OpenTable>),
 }
 
 impl Place {
@@ -76,7 +76,9 @@ impl Place {
                 let env = Env::from_map(local::settings_at(&dynamodb_url, &aws_url));
                 connect(&env).map(Self::Reached)
             }
-            Found::Stopped => Ok(Self::Opened(local::open_table(&target.data).await?)),
+            Found::Stopped => Ok(Self::Opened(Box::new(
+                local::open_table(&target.data).await?,
+            ))),
             Found::Nothing => told(format!(
                 "There is no local stack's data in {}.\nName its data with --data DIR, or a deployment's quarantine with --table NAME.",
                 target.data.display()

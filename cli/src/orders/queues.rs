@@ -52,15 +52,12 @@ pub(crate) async fn replay(options: Replay) -> Said {
 
 /// Sends the dead letters of orders to the orders queue again, until there are none, or one comes again.
 pub(crate) async fn redrive(options: Redrive) -> Said {
-    let (env, url) = match (&options.dead_letters_url, &options.queue_url) {
-        (Some(dead), Some(url)) => (
-            deployed_env([("ORDERS_QUEUE_URL", url.as_str())]),
-            dead.clone(),
-        ),
-        _ => {
-            let (env, aws_url) = running(&options.data)?;
-            (env, local::orders_dead_letters_url(&aws_url))
-        }
+    let deployment = options.dead_letters_url.zip(options.queue_url);
+    let (env, url) = if let Some((dead, url)) = deployment {
+        (deployed_env([("ORDERS_QUEUE_URL", url.as_str())]), dead)
+    } else {
+        let (env, aws_url) = running(&options.data)?;
+        (env, local::orders_dead_letters_url(&aws_url))
     };
     let queue = queue(&env)?;
     let aws = Aws::from_env(&env).map_err(|error| unreachable(&error))?;
