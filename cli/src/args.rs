@@ -7,6 +7,10 @@ use shared::domain::code::{PromotionId, Serial};
 
 use crate::local;
 
+mod orders;
+
+pub(crate) use orders::{Quarantine, QuarantineTarget, Redrive, Replay};
+
 /// Promotion codes and thank-you mail for your own shop.
 #[derive(Debug, Parser)]
 #[command(name = "okaeri", version, args_conflicts_with_subcommands = true)]
@@ -202,6 +206,13 @@ pub(crate) struct Doctor {
 pub(crate) enum Orders {
     /// Send a correctly signed sample webhook to the local stack
     Send(SendOrder),
+    /// Send the events of a file to the orders queue
+    Replay(Replay),
+    /// Send the dead letters of orders again
+    Redrive(Redrive),
+    /// Look at signed webhooks that could not be used, and read them again
+    #[command(subcommand)]
+    Quarantine(Quarantine),
 }
 
 #[derive(Debug, Parser)]

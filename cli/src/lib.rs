@@ -1,4 +1,4 @@
-//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), sample orders (`orders`),
+//! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), orders (`orders`),
 //! the reconciler (`doctor`) and the OpenAPI document (`openapi`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
@@ -61,6 +61,9 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Keys(command) => keys::run(command).await?,
         Command::Codes(command) => codes::run(command).await?,
         Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,
+        Command::Orders(args::Orders::Replay(options)) => orders::replay(options).await?,
+        Command::Orders(args::Orders::Redrive(options)) => orders::redrive(options).await?,
+        Command::Orders(args::Orders::Quarantine(command)) => orders::quarantine(command).await?,
         Command::Openapi => openapi::document(),
     };
     write(&said)

@@ -318,7 +318,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
             guard::keep(local_routes(inbox, &url, control), &public)?,
         )
         .merge(gateway::router(functions.router, clock.clone()));
-    data.record_url(&url, engine.url())?;
+    data.record_url(&url, engine.url(), &aws_url)?;
     front.serve(public, routes);
     Ok(Running {
         url,
@@ -370,6 +370,7 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let settings = settings::compose("", engine.url(), "", BTreeMap::new());
     prepare_table(&engine, settings.clone(), &clock).await?;
     Ok(OpenTable {
+        quarantine: connect_quarantine(settings.clone())?,
         store: connect(settings)?,
         engine,
         _data: data,
@@ -380,6 +381,7 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
 #[derive(Debug)]
 pub struct OpenTable {
     store: Store,
+    quarantine: Quarantine,
     engine: Engine,
     _data: Data,
 }
@@ -390,10 +392,25 @@ impl OpenTable {
         &self.store
     }
 
+    /// Its quarantine.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
     /// Closes the table.
     pub async fn close(mut self) {
         self.engine.stop(STOP_PATIENCE).await;
     }
+}
+
+/// The environment of a function of the stack whose engine and stand-ins answer there.
+pub fn settings_at(dynamodb_url: &str, aws_url: &str) -> BTreeMap<String, String> {
+    settings::compose("", dynamodb_url, aws_url, BTreeMap::new())
+}
+
+/// Where the dead letters of orders are, among the stand-ins that answer at `aws_url`.
+pub fn orders_dead_letters_url(aws_url: &str) -> String {
+    settings::orders_dead_letters_url(aws_url)
 }
 
 /// The table of the stack whose engine answers at `dynamodb_url`.

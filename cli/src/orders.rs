@@ -1,6 +1,12 @@
-//! `okaeri orders send`: a sample order, signed as its provider signs, sent to the local stack.
+//! `okaeri orders`: `send` sends a sample order, signed as its provider signs, to the local stack; `replay`, `redrive` and
+//! `quarantine` send again what was lost on the way, to a local stack or a deployment.
 
+mod quarantine;
+mod queues;
 mod sample;
+
+pub(crate) use quarantine::run as quarantine;
+pub(crate) use queues::{redrive, replay};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

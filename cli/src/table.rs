@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared::aws::Aws;
-use shared::env::Env;
+use shared::env::{Env, StartError};
 use shared::store::Store;
 
 use crate::CliError;
@@ -11,13 +11,15 @@ use crate::args::Target;
 use crate::local::{self, Found, OpenTable};
 
 /// The environment variables that say who calls AWS, and where it is.
-const AWS_VARIABLES: [&str; 6] = [
+const AWS_VARIABLES: [&str; 8] = [
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_SECRETSMANAGER",
+    "AWS_ENDPOINT_URL_SQS",
 ];
 
 /// A table, however it is reached.
@@ -61,6 +63,13 @@ impl Table {
 
 /// A deployment's table.
 fn deployed(name: &str) -> Result<Store, CliError> {
+    let env = deployed_env([("TABLE_NAME", name)]);
+    let store = Aws::from_env(&env).and_then(|aws| Store::connect(&env, &aws));
+    store.map_err(|error| unreachable(&error))
+}
+
+/// The environment of a deployment's function: who calls and where, from this process's own, and `settings`.
+pub(crate) fn deployed_env<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Env {
     let set = |variable: &str| {
         std::env::var(variable)
             .ok()
@@ -71,12 +80,15 @@ fn deployed(name: &str) -> Result<Store, CliError> {
     if let Some((_, region)) = set("AWS_DEFAULT_REGION") {
         variables.entry("AWS_REGION".to_owned()).or_insert(region);
     }
-    variables.insert("TABLE_NAME".to_owned(), name.to_owned());
-    let env = Env::from_map(variables);
-    let store = Aws::from_env(&env).and_then(|aws| Store::connect(&env, &aws));
-    store.map_err(|error| {
-        CliError::Told(format!(
-            "{error}.\nSet AWS_REGION, and load credentials into the environment: eval \"$(aws configure export-credentials --format env)\""
-        ))
-    })
+    for (name, value) in settings {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    Env::from_map(variables)
+}
+
+/// Says what to do about a deployment that cannot be called.
+pub(crate) fn unreachable(error: &StartError) -> CliError {
+    CliError::Told(format!(
+        "{error}.\nSet AWS_REGION, and load credentials into the environment: eval \"$(aws configure export-credentials --format env)\""
+    ))
 }

@@ -9,6 +9,6 @@ pub mod page;
 pub mod problem;
 mod strict;
 
-pub use body::{Body, NoBody};
+pub use body::{Body, BodyIfAny, NoBody};
 pub use creating::Creating;
 pub use problem::{FieldError, Problem};

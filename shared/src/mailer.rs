@@ -3,10 +3,14 @@
 mod blocks;
 mod offer;
 mod render;
+mod sample;
 mod sender;
 mod ses;
+mod shop;
 pub mod template;
 
 pub use offer::{Language, Offer};
 pub use render::{MailInput, Reason, RenderError, RenderedMail, render};
-pub use ses::{Mailer, Outgoing, SendError};
+pub use sample::{Sample, SampleError};
+pub use ses::{Mailer, Outgoing, SendError, THANK_YOU, list_headers};
+pub use shop::{Shop, complete};

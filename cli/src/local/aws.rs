@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -31,6 +32,7 @@ struct Services {
     events: Option<Arc<Publisher>>,
     secrets: Arc<BTreeMap<String, String>>,
     orders_queue_url: String,
+    orders_dead_letters_url: String,
 }
 
 /// The stand-ins of all three services; without `events`, SES reports nothing about the mails it took.
@@ -47,6 +49,7 @@ pub(super) fn router(
         events,
         secrets: Arc::new(secrets),
         orders_queue_url: settings::orders_queue_url(url),
+        orders_dead_letters_url: settings::orders_dead_letters_url(url),
     };
     Router::new()
         .route("/", post(by_target))
@@ -103,6 +106,8 @@ async fn by_target(
         .and_then(|target| target.to_str().ok())
     {
         Some("AmazonSQS.SendMessage") => services.send_message(read(&body)?),
+        Some("AmazonSQS.ReceiveMessage") => services.receive_dead(&read(&body)?),
+        Some("AmazonSQS.DeleteMessage") => services.delete_dead(&read(&body)?),
         Some("secretsmanager.GetSecretValue") => services.secret(&read(&body)?),
         target => {
             tracing::warn!(?target, "an AWS call that the local stack does not know");
@@ -140,6 +145,33 @@ struct SendMessage {
     message_body: String,
 }
 
+/// Only the dead letters are received by request; the event source takes the others.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReceiveMessage {
+    queue_url: String,
+    #[serde(default = "one")]
+    max_number_of_messages: usize,
+    #[serde(default = "thirty")]
+    visibility_timeout: u64,
+}
+
+/// What SQS takes for what is not said. Source: `ReceiveMessage` in the SQS API reference.
+fn one() -> usize {
+    1
+}
+
+fn thirty() -> u64 {
+    30
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeleteMessage {
+    queue_url: String,
+    receipt_handle: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct GetSecretValue {
@@ -165,17 +197,44 @@ impl Services {
                 "The message contains characters outside the allowed set.",
             );
         }
-        let md5 = u128::from_be_bytes(Md5::digest(message_body.as_bytes()).into());
+        let md5 = md5(&message_body);
         let sent = self.queue.send(message_body);
-        let id = sent.map_err(|error| {
-            AwsError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                error.to_string(),
-            )
-        })?;
-        Ok(amz_json(
-            &json!({"MD5OfMessageBody": format!("{md5:032x}"), "MessageId": id}),
+        let id = sent.map_err(|error| unavailable(&error))?;
+        Ok(amz_json(&json!({"MD5OfMessageBody": md5, "MessageId": id})))
+    }
+
+    fn receive_dead(&self, request: &ReceiveMessage) -> Result<Response, AwsError> {
+        self.is_dead_letters(&request.queue_url)?;
+        let hidden_for = Duration::from_secs(request.visibility_timeout);
+        let limit = request.max_number_of_messages.clamp(1, 10);
+        let handed_out = self.queue.receive_dead(limit, hidden_for);
+        let messages: Vec<Value> = handed_out
+            .map_err(|error| unavailable(&error))?
+            .into_iter()
+            .map(|(id, body)| {
+                let md5 = md5(&body);
+                json!({"MessageId": id, "ReceiptHandle": id, "MD5OfBody": md5, "Body": body})
+            })
+            .collect();
+        Ok(amz_json(&json!({"Messages": messages})))
+    }
+
+    fn delete_dead(&self, request: &DeleteMessage) -> Result<Response, AwsError> {
+        self.is_dead_letters(&request.queue_url)?;
+        let deleted = self.queue.delete_dead(&request.receipt_handle);
+        deleted.map_err(|error| unavailable(&error))?;
+        Ok(amz_json(&json!({})))
+    }
+
+    fn is_dead_letters(&self, queue_url: &str) -> Result<(), AwsError> {
+        if queue_url == self.orders_dead_letters_url {
+            return Ok(());
+        }
+        let why = "The specified queue does not exist.";
+        Err(AwsError::new(
+            StatusCode::BAD_REQUEST,
+            "QueueDoesNotExist",
+            why,
         ))
     }
 
@@ -197,6 +256,19 @@ impl Services {
             "CreatedDate": 0,
         })))
     }
+}
+
+fn unavailable(error: &std::io::Error) -> AwsError {
+    AwsError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ServiceUnavailable",
+        error.to_string(),
+    )
+}
+
+fn md5(text: &str) -> String {
+    let digest = u128::from_be_bytes(Md5::digest(text.as_bytes()).into());
+    format!("{digest:032x}")
 }
 
 /// The characters XML can carry. Source: `SendMessage` in the SQS API reference.

@@ -40,6 +40,8 @@ pub enum Found {
         url: String,
         /// Where its engine answers.
         dynamodb_url: String,
+        /// Where its stand-ins of the other services answer.
+        aws_url: String,
     },
 }
 
@@ -47,6 +49,8 @@ pub enum Found {
 struct Address {
     url: String,
     dynamodb_url: String,
+    #[serde(default)]
+    aws_url: String,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -144,10 +148,16 @@ impl Data {
     }
 
     /// Says where the stack answers, for the commands that talk to it.
-    pub(super) fn record_url(&self, url: &str, dynamodb_url: &str) -> Result<(), LocalError> {
+    pub(super) fn record_url(
+        &self,
+        url: &str,
+        dynamodb_url: &str,
+        aws_url: &str,
+    ) -> Result<(), LocalError> {
         let address = Address {
             url: url.to_owned(),
             dynamodb_url: dynamodb_url.to_owned(),
+            aws_url: aws_url.to_owned(),
         };
         write_json(&address_path(&self.path), &address)
     }
@@ -172,6 +182,7 @@ pub(super) fn find(path: &Path) -> Result<Found, LocalError> {
             Some(address) => Ok(Found::Running {
                 url: address.url,
                 dynamodb_url: address.dynamodb_url,
+                aws_url: address.aws_url,
             }),
             None => Err(LocalError::data(
                 path,
@@ -254,7 +265,11 @@ mod tests {
         let (_dir, place) = place();
         let first = Data::open(&place).unwrap();
         first
-            .record_url("http://127.0.0.1:1", "http://127.0.0.1:2")
+            .record_url(
+                "http://127.0.0.1:1",
+                "http://127.0.0.1:2",
+                "http://127.0.0.1:3",
+            )
             .unwrap();
         let refused = Data::open(&place).unwrap_err();
         assert!(
@@ -301,10 +316,11 @@ mod tests {
         };
         assert_eq!(find(path).unwrap(), Found::Nothing);
         let data = Data::open(&place).unwrap();
-        data.record_url("http://a", "http://b").unwrap();
+        data.record_url("http://a", "http://b", "http://c").unwrap();
         let running = Found::Running {
             url: "http://a".to_owned(),
             dynamodb_url: "http://b".to_owned(),
+            aws_url: "http://c".to_owned(),
         };
         assert_eq!(find(path).unwrap(), running);
         drop(data);

@@ -54,7 +54,7 @@ impl Mail {
     pub(super) async fn handle(self) -> Result<usize, lambda_runtime::Error> {
         send_mail::handle(&self.0, SEND_BUDGET)
             .await
-            .map(|report| report.claimed)
+            .map(|report| report.claimed.saturating_add(report.tests))
     }
 }
 

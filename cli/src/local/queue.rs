@@ -1,6 +1,6 @@
 //! An SQS queue: one file per message, so that an accepted message outlives the process. Delivers at least once.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,8 @@ pub(super) struct Queue {
 struct State {
     next: u64,
     waiting: VecDeque<Waiting>,
+    /// Until when dead messages that were handed out are hidden.
+    hidden: HashMap<String, Instant>,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,7 @@ impl Queue {
             state: Mutex::new(State {
                 next: last.map_or(1, |last| last.saturating_add(1)),
                 waiting,
+                hidden: HashMap::new(),
             }),
             arrived: Notify::new(),
         })
@@ -203,6 +206,41 @@ impl Queue {
         if let Err(error) = fs::rename(self.file(id), grave) {
             tracing::error!(%error, message.id = id, "a dead message could not be set aside");
         }
+    }
+
+    /// Hands out up to `limit` dead messages, id and body, and hides them for `hidden_for`.
+    pub(super) fn receive_dead(
+        &self,
+        limit: usize,
+        hidden_for: Duration,
+    ) -> std::io::Result<Vec<(String, String)>> {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.hidden.retain(|_, until| now < *until);
+        let mut handed_out = Vec::new();
+        for id in message_ids(&self.dead)? {
+            if handed_out.len() == limit {
+                break;
+            }
+            if state.hidden.contains_key(&id) {
+                continue;
+            }
+            let bytes = fs::read(self.dead.join(format!("{id}.json")))?;
+            // What cannot be read stays where it is.
+            if let Ok(stored) = serde_json::from_slice::<Stored>(&bytes) {
+                state.hidden.insert(id.clone(), now + hidden_for);
+                handed_out.push((id, stored.body));
+            }
+        }
+        Ok(handed_out)
+    }
+
+    /// Deletes a dead message, if there is one of this id.
+    pub(super) fn delete_dead(&self, id: &str) -> std::io::Result<()> {
+        if message_ids(&self.dead)?.iter().any(|dead| dead == id) {
+            fs::remove_file(self.dead.join(format!("{id}.json")))?;
+        }
+        Ok(())
     }
 
     /// When the next waiting message may be handed out; `None` if none waits.

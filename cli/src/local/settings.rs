@@ -18,6 +18,11 @@ pub(super) fn orders_queue_url(aws_url: &str) -> String {
     format!("{aws_url}/000000000000/{ORDERS_QUEUE}")
 }
 
+/// Where the dead letters of the orders queue are.
+pub(super) fn orders_dead_letters_url(aws_url: &str) -> String {
+    format!("{}-dead-letters", orders_queue_url(aws_url))
+}
+
 /// The stack's settings, with `overrides` in place of its own.
 pub(super) fn compose(
     url: &str,

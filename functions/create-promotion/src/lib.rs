@@ -1,11 +1,13 @@
 //! `create-promotion`: the admin API for promotions, their codes, and follow-ups.
 
 mod codes;
+mod customers;
 mod follow_ups;
 mod listing;
 mod lookup;
 mod patch;
 mod promotions;
+mod samples;
 mod warnings;
 
 pub use listing::CSV_HEADER;
@@ -21,6 +23,7 @@ use shared::domain::period::Period;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
 use shared::http::openapi::{self, Access};
+use shared::mailer::Shop;
 use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Scope, Store};
 
@@ -43,6 +46,10 @@ use shared::store::{Scope, Store};
     follow_ups::read,
     follow_ups::replace,
     follow_ups::delete,
+    samples::preview,
+    samples::test,
+    samples::read_test,
+    customers::forget,
 ))]
 struct Calls;
 
@@ -62,13 +69,14 @@ pub struct State {
     code_keys: Arc<CodeKeys>,
     identity: Arc<IdentityKey>,
     lead_time: Period,
+    shop: Arc<Shop>,
 }
 
 /// Lead time of a deployment that sets none. Source: design.md §2.
 const DEFAULT_LEAD_TIME: &str = "PT4H";
 
 impl State {
-    /// Reads `TABLE_NAME` and `LEAD_TIME`, and fetches the code keys and the identity key at the same time.
+    /// Reads `TABLE_NAME`, `LEAD_TIME` and what mails say about the shop, and fetches the code keys and the identity key at the same time.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
@@ -81,6 +89,7 @@ impl State {
             name: "LEAD_TIME".to_owned(),
             why,
         };
+        let shop = Shop::read(env)?;
         let secrets = tokio::try_join!(CodeKeys::fetch(env, &aws), fetch_identity_key(env, &aws));
         let (code_keys, identity) = secrets?;
         Ok(Self {
@@ -88,6 +97,7 @@ impl State {
             clock,
             code_keys: Arc::new(code_keys),
             identity: Arc::new(identity),
+            shop: Arc::new(shop),
             lead_time: lead_time
                 .parse()
                 .map_err(|error| unusable(format!("{error}")))?,
@@ -107,6 +117,8 @@ pub fn router(state: State) -> Router {
         .merge(codes::routes())
         .merge(lookup::routes())
         .merge(follow_ups::routes())
+        .merge(samples::routes())
+        .merge(customers::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

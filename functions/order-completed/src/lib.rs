@@ -166,6 +166,11 @@ async fn follow(
     };
     match store.issue_thank_you(&thank_you).await? {
         Issue::Issued | Issue::DecidedBefore => {}
+        Issue::Forgotten => {
+            store
+                .record_no_mail(&order.order_id, follow_up, NoMail::Suppressed, now)
+                .await?;
+        }
         Issue::Cancelled => {
             store
                 .record_no_mail(&order.order_id, follow_up, NoMail::Cancelled, now)

@@ -229,12 +229,7 @@ async fn receive(state: &State, scheme: Scheme, request: Request) -> Result<Resp
         tracing::info!(webhook.scheme = scheme.name(), reason = ?reject, "refused a webhook");
         return Err(Problem::bad_signature());
     }
-    let payload = match scheme {
-        Scheme::Standard => standard::read(&bytes, &provider.shop),
-        Scheme::Shopify => shopify::read(&bytes, &provider.shop),
-        Scheme::WooCommerce => woocommerce::read(&bytes, provider),
-        Scheme::Stripe => stripe::read(&bytes, provider),
-    };
+    let payload = read(scheme, provider, &bytes);
     let receipt = keep(state, scheme, payload, &bytes, now).await?;
     Ok(Body(receipt).into_response())
 }
@@ -247,6 +242,58 @@ fn provider(secrets: &WebhookSecrets, scheme: Scheme) -> &ProviderSecrets {
         Scheme::Stripe => &secrets.stripe,
     }
 }
+
+fn read(scheme: Scheme, provider: &ProviderSecrets, bytes: &[u8]) -> Payload {
+    match scheme {
+        Scheme::Standard => standard::read(bytes, &provider.shop),
+        Scheme::Shopify => shopify::read(bytes, &provider.shop),
+        Scheme::WooCommerce => woocommerce::read(bytes, provider),
+        Scheme::Stripe => stripe::read(bytes, provider),
+    }
+}
+
+/// What a body says that was signed, could not be used, and is read again. It may hold an address, so it has no `Debug`.
+pub enum Reread {
+    /// An order event, as it is queued.
+    Event(String),
+    /// Nothing we act on.
+    Uninteresting,
+    /// It still cannot be used, for this reason.
+    Unusable(&'static str),
+}
+
+/// Reads a body again that `scheme` (its name) sent, by the reader of this version and today's settings. Its signature was
+/// verified when it arrived, at `received_at`, from which the delay of its mail counts.
+pub fn reread(
+    secrets: &WebhookSecrets,
+    scheme: &str,
+    bytes: &[u8],
+    received_at: DateTime<Utc>,
+) -> Reread {
+    let schemes = [
+        Scheme::Standard,
+        Scheme::Shopify,
+        Scheme::WooCommerce,
+        Scheme::Stripe,
+    ];
+    let Some(scheme) = schemes.into_iter().find(|known| known.name() == scheme) else {
+        return Reread::Unusable("this version knows no such sender");
+    };
+    match read(scheme, provider(secrets, scheme), bytes) {
+        Payload::Uninteresting => Reread::Uninteresting,
+        Payload::Unusable(reason) => Reread::Unusable(reason),
+        Payload::Event(mut event) => {
+            event.received_at = Some(received_at);
+            match serde_json::to_string(&event) {
+                Ok(json) if json.len() <= MAX_MESSAGE_BYTES => Reread::Event(json),
+                Ok(_) | Err(_) => Reread::Unusable(TOO_LONG),
+            }
+        }
+    }
+}
+
+/// Why an event is kept that was read.
+const TOO_LONG: &str = "the event is longer than a message of the queue";
 
 /// Makes what the payload says durable. A refusal here makes the sender try again.
 async fn keep(
@@ -270,7 +317,7 @@ async fn keep(
                     ..Receipt::RECEIVED
                 });
             }
-            "the event is longer than a message of the queue"
+            TOO_LONG
         }
     };
     let id = state

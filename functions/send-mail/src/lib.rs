@@ -5,6 +5,7 @@
 
 mod compose;
 mod settings;
+mod test_mails;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +38,7 @@ const STAFF_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// Longest wait after SES asked to slow down. Source: webhooks-and-mail.md §8.2.
 const MAX_SLOW_DOWN_MINUTES: i64 = 10;
 /// The kind of all mails so far, as SES tag and list name.
-const KIND: &str = "thank-you";
+const KIND: &str = shared::mailer::THANK_YOU;
 /// The reason kept with a mail whose outcome stayed unknown.
 const UNKNOWN_OUTCOME: &str = "unknown-outcome";
 
@@ -89,6 +90,8 @@ pub struct Report {
     pub parked: usize,
     /// Taken back.
     pub withdrawn: usize,
+    /// Test mails worked on, beside all above.
+    pub tests: usize,
     /// Why the run ended before everything due was done, if it did.
     pub stopped: Option<String>,
 }
@@ -128,6 +131,17 @@ impl From<MailChange> for Step {
 pub async fn handle(state: &State, budget: Duration) -> Result<Report, lambda_runtime::Error> {
     let started = Instant::now();
     let mut report = Report::default();
+    for id in state
+        .store
+        .due_test_mails(state.clock.now(), test_mails::MOST)
+        .await?
+    {
+        if budget.saturating_sub(started.elapsed()) < RESERVE {
+            break;
+        }
+        let worked = test_mails::attend(state, &id).await?;
+        report.tests += usize::from(worked);
+    }
     loop {
         let done_before = report.claimed;
         for id in state.store.due_mails(state.clock.now(), PAGE).await? {

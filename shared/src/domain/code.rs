@@ -393,6 +393,16 @@ impl CodeKey {
         (self.seal(serial) == *code).then_some(serial)
     }
 
+    /// A code that looks like one of this promotion's and is none: what previews and test mails show.
+    pub fn specimen(&self) -> SealedCode {
+        let numbered =
+            |number: u32| SealedCode(format!("{}SAMP1E{number:06}", self.promotion_id.as_str()));
+        // Of a million texts one is a code by chance.
+        let mut numbers = 0..=999_999_u32;
+        let found = numbers.find(|number| self.open(&numbered(*number)).is_none());
+        numbered(found.unwrap_or_default())
+    }
+
     /// `variant` is below 32.
     fn seal_variant(&self, serial: Serial, variant: u64) -> SealedCode {
         let plain = serial.0 << SERIAL_SHIFT | variant << VARIANT_SHIFT;
@@ -456,6 +466,17 @@ mod tests {
     #[test]
     fn the_format_never_changes() {
         assert_eq!(key().seal(Serial(0)).reveal(), "THX9-XAHD-P11Y-8TFY");
+    }
+
+    #[test]
+    fn a_specimen_has_the_shape_of_a_code_and_opens_to_none() {
+        let specimen = key().specimen();
+        assert_eq!(specimen.reveal(), "THX9-SAMP-1E00-0000");
+        assert_eq!(key().open(&specimen), None);
+        assert_eq!(
+            TypedCode::read(&specimen.reveal()),
+            TypedCode::Sealed(specimen)
+        );
     }
 
     #[test]

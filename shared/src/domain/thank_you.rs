@@ -27,6 +27,8 @@ pub enum NoMail {
     BelowMinimum,
     /// The order was cancelled or refunded.
     Cancelled,
+    /// The buyer asked to be forgotten.
+    Suppressed,
 }
 
 /// Whether an order earns a mail.

@@ -52,6 +52,24 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// A JSON body that may be left out, which says the same as `{}`.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyIfAny<T>(pub T);
+
+impl<S: Sync, T: DeserializeOwned + Default> FromRequest<S> for BodyIfAny<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let bytes = read(request).await?;
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self(T::default()));
+        }
+        parse(&bytes)
+            .map(Self)
+            .map_err(|error| Problem::invalid_body(vec![error]))
+    }
+}
+
 /// The body of an action: none, or `{}`.
 #[derive(Clone, Copy, Debug)]
 pub struct NoBody;

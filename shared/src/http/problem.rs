@@ -2,6 +2,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use http::{HeaderValue, StatusCode, header};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -151,6 +152,31 @@ impl Problem {
         tracing::error!(%cause, "answered 503");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
             .detail("The request may or may not have been applied. Send the same request again: it is never applied twice.")
+    }
+
+    /// A follow-up's mail could not be sent, for a reason of its own: 422.
+    pub fn unsendable(why: &str) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not-applicable",
+            "The mail cannot be sent",
+        )
+        .detail(why)
+    }
+
+    /// More test mails than anybody needs: 429 until `again_at`.
+    pub fn too_many_test_mails(again_at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let mut problem = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-attempts",
+            "Too many test mails",
+        )
+        .detail(
+            "There were 20 test mails in 10 minutes. Ask for another after `Retry-After` seconds.",
+        );
+        let seconds = again_at.signed_duration_since(now).num_seconds();
+        problem.retry_after = Some(u64::try_from(seconds).unwrap_or_default().max(1));
+        problem
     }
 
     fn idempotency_key_reused() -> Self {

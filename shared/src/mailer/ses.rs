@@ -157,17 +157,23 @@ fn message(mail: &Outgoing<'_>) -> Result<Message, String> {
         .build())
 }
 
-/// One-click unsubscribe (RFC 8058) and the list's name (RFC 2919).
-fn headers(mail: &Outgoing<'_>) -> Result<Vec<MessageHeader>, String> {
-    let (kind, host) = (mail.kind, host(mail.unsubscribe_url));
-    let headers = [
-        ("List-Unsubscribe", format!("<{}>", mail.unsubscribe_url)),
+/// The kind of a thank-you mail: its SES tag, and the readable part of its List-Id.
+pub const THANK_YOU: &str = "thank-you";
+
+/// The headers every mail carries beside its own: one-click unsubscribe (RFC 8058) and the list's name (RFC 2919).
+pub fn list_headers(kind: &str, unsubscribe_url: &str) -> [(&'static str, String); 3] {
+    let host = host(unsubscribe_url);
+    [
+        ("List-Unsubscribe", format!("<{unsubscribe_url}>")),
         (
             "List-Unsubscribe-Post",
             "List-Unsubscribe=One-Click".to_owned(),
         ),
         ("List-Id", format!("<{kind}.{host}>")),
-    ];
+    ]
+}
+
+fn headers(mail: &Outgoing<'_>) -> Result<Vec<MessageHeader>, String> {
     let header = |(name, value): (&str, String)| {
         let printable = value
             .bytes()
@@ -178,6 +184,7 @@ fn headers(mail: &Outgoing<'_>) -> Result<Vec<MessageHeader>, String> {
         let header = MessageHeader::builder().name(name).value(value);
         header.build().map_err(|error| error.to_string())
     };
+    let headers = list_headers(mail.kind, mail.unsubscribe_url);
     headers.into_iter().map(header).collect()
 }
 

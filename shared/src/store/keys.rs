@@ -207,12 +207,46 @@ pub(super) fn mail_id(partition: &str) -> Option<MailId> {
     MailId::try_from(id.to_owned()).ok()
 }
 
+/// A sample mail that staff asked for.
+pub(super) fn test_mail(id: &MailId) -> Key {
+    Key::new(format!("{TEST_MAIL_PREFIX}{id}"), "test-mail")
+}
+
+/// What the partitions of test mails begin with.
+const TEST_MAIL_PREFIX: &str = "test-mail#";
+
+/// The test mail whose partition this is.
+pub(super) fn test_mail_id(partition: &str) -> Option<MailId> {
+    let id = partition.strip_prefix(TEST_MAIL_PREFIX)?;
+    MailId::try_from(id.to_owned()).ok()
+}
+
 /// Address, name and locale of a person.
 pub(super) fn contact(person: &PersonHash) -> Key {
-    Key::new(format!("person#{}", person.as_str()), "contact")
+    Key::new(person_partition(person), CONTACT)
 }
 
 /// That a person must not be mailed; kept for good.
 pub(super) fn suppression(person: &PersonHash) -> Key {
-    Key::new(format!("person#{}", person.as_str()), "suppression")
+    Key::new(person_partition(person), SUPPRESSION)
+}
+
+/// Partition of everything known about a person by themselves.
+pub(super) fn person_partition(person: &PersonHash) -> String {
+    format!("person#{}", person.as_str())
+}
+
+/// Sort key of a contact.
+pub(super) const CONTACT: &str = "contact";
+/// Sort key of a suppression.
+pub(super) const SUPPRESSION: &str = "suppression";
+/// What the sort keys of a person's mails begin with.
+pub(super) const PERSON_MAIL_PREFIX: &str = "mail#";
+
+/// That a mail is to a person, so that it is found when they ask to be forgotten.
+pub(super) fn person_mail(person: &PersonHash, mail: &MailId) -> Key {
+    Key::new(
+        person_partition(person),
+        format!("{PERSON_MAIL_PREFIX}{mail}"),
+    )
 }

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::forgetting::PersonMail;
 use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{CodeItem, CodeState, Item, Store, StoreError, due, keys, retry, schema, write};
 use crate::domain::channel::Channel;
@@ -86,11 +87,14 @@ pub enum Issue {
     DecidedBefore,
     /// The order was cancelled.
     Cancelled,
+    /// The buyer asked to be forgotten.
+    Forgotten,
 }
 
 /// Places of the actions in the transaction of [`Store::issue_thank_you`] whose refusal ends it.
 const MARKER: usize = 0;
 const TOMBSTONE: usize = 1;
+const SUPPRESSION: usize = 2;
 
 impl Store {
     /// Issues a code and queues its mail, unless the follow-up has dealt with the order or the order was cancelled: one
@@ -228,6 +232,8 @@ fn judge(outcomes: &[Outcome]) -> Option<Issue> {
         Some(Issue::DecidedBefore)
     } else if refused(TOMBSTONE) {
         Some(Issue::Cancelled)
+    } else if refused(SUPPRESSION) {
+        Some(Issue::Forgotten)
     } else {
         None
     }
@@ -252,16 +258,35 @@ fn issue_actions(
         thank_you.now,
     )?;
     let not_cancelled = Expression::new("attribute_not_exists(pk)");
+    let not_forgotten = Expression::new("attribute_not_exists(forgotten_at)");
+    let pointer = pointer_item(thank_you, &mail_id)?;
     Ok(vec![
         Action::PutNew(marker),
         Action::Check(keys::tombstone(thank_you.order_id), not_cancelled),
+        Action::Check(keys::suppression(thank_you.person), not_forgotten),
         Action::PutNew(write(
             &keys::code(promotion_id, serial),
             &code(thank_you, serial),
         )?),
         Action::PutNew(mail_item(thank_you, mail_id, serial)?),
         contact_action(thank_you, known)?,
+        Action::PutNew(pointer),
     ])
+}
+
+/// Finds the mail for its person, as long as it may be unsent.
+fn pointer_item(thank_you: &ThankYou<'_>, mail_id: &MailId) -> Result<Item, StoreError> {
+    let pointer = PersonMail {
+        mail_id: mail_id.clone(),
+    };
+    let mut item = write(&keys::person_mail(thank_you.person, mail_id), &pointer)?;
+    let Schedule {
+        code_expires_at,
+        forget_at,
+        ..
+    } = thank_you.schedule;
+    schema::set_ttl(&mut item, code_expires_at.max(forget_at));
+    Ok(item)
 }
 
 fn marker_item(
@@ -357,7 +382,7 @@ fn withdrawal(mail_id: &MailId) -> Action {
     }
 }
 
-fn voiding(promotion_id: &PromotionId, serial: Serial) -> Action {
+pub(super) fn voiding(promotion_id: &PromotionId, serial: Serial) -> Action {
     Action::Update {
         key: keys::code(promotion_id, serial),
         update: "SET #state = :voided",
@@ -426,19 +451,24 @@ mod tests {
     }
 
     #[test]
-    fn one_transaction_holds_marker_tombstone_check_code_mail_and_contact() {
+    fn one_transaction_holds_marker_checks_code_mail_contact_and_pointer() {
         let actions = actions(None, &contact("2026-12-25T03:04:05Z"));
         let [
             Action::PutNew(marker),
             Action::Check(tombstone, _),
+            Action::Check(suppression, not_forgotten),
             Action::PutNew(code),
             Action::PutNew(mail),
             Action::PutNew(contact),
+            Action::PutNew(pointer),
         ] = &actions[..]
         else {
             panic!("{actions:?}");
         };
         assert_eq!(tombstone.sk, "tombstone");
+        assert_eq!(suppression.sk, "suppression");
+        assert_eq!(not_forgotten.text, "attribute_not_exists(forgotten_at)");
+        assert_eq!(pointer["pk"], contact["pk"]);
         let marker: OrderMarker = read(marker.clone()).unwrap();
         let OrderOutcome::Mail {
             mail_id, serial, ..
@@ -476,7 +506,7 @@ mod tests {
     fn a_contacts_time_is_never_shortened() {
         let kept = |known: &str, asked: &str| {
             let actions = actions(Some(&contact(known)), &contact(asked));
-            let Some(Action::Put(item, condition)) = actions.last() else {
+            let [.., Action::Put(item, condition), _] = &actions[..] else {
                 panic!("{actions:?}");
             };
             assert_eq!(condition.text, "forget_at = :seen");
@@ -511,7 +541,11 @@ mod tests {
             judge(&[held(), refused(), held(), held(), held()]),
             Some(Issue::Cancelled)
         );
-        assert_eq!(judge(&[held(), held(), refused(), held(), held()]), None);
+        assert_eq!(
+            judge(&[held(), held(), refused(), held(), held()]),
+            Some(Issue::Forgotten)
+        );
+        assert_eq!(judge(&[held(), held(), held(), refused(), held()]), None);
         assert_eq!(judge(&[held(), held(), held(), held(), refused()]), None);
         assert_eq!(judge(&[]), None);
     }

@@ -49,6 +49,7 @@ impl Block {
             Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
                 "suppressed"
             }
+            Self::Suppressed(SuppressionReason::Forgotten) => FORGOTTEN,
             Self::FollowUpDeleted => "follow-up-deleted",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",
@@ -107,6 +108,9 @@ impl MailChange {
         }
     }
 }
+
+/// The reason kept with a mail to somebody who was forgotten.
+pub(super) const FORGOTTEN: &str = "forgotten";
 
 /// Places of the actions in a claim's transaction, after the mail's own.
 const TOMBSTONE: usize = 1;
@@ -305,15 +309,15 @@ impl Store {
     }
 }
 
-fn absent() -> Expression {
+pub(super) fn absent() -> Expression {
     Expression::new("attribute_not_exists(pk)")
 }
 
-fn millis(at: DateTime<Utc>) -> AttributeValue {
+pub(super) fn millis(at: DateTime<Utc>) -> AttributeValue {
     AttributeValue::N(at.timestamp_millis().to_string())
 }
 
-fn value(value: impl Serialize) -> Result<AttributeValue, StoreError> {
+pub(super) fn value(value: impl Serialize) -> Result<AttributeValue, StoreError> {
     serde_dynamo::to_attribute_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 

@@ -18,6 +18,8 @@ pub enum SuppressionReason {
     Bounced,
     /// They reported a mail as spam.
     Complained,
+    /// They asked to be forgotten.
+    Forgotten,
 }
 
 /// That a person must not be mailed; kept for good.
@@ -27,6 +29,9 @@ pub struct Suppression {
     pub reason: SuppressionReason,
     /// Since when.
     pub since: DateTime<Utc>,
+    /// When they were forgotten, if they were: from then on nothing is written about them either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -53,7 +58,11 @@ impl Store {
         reason: SuppressionReason,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let suppression = Suppression { reason, since: now };
+        let suppression = Suppression {
+            reason,
+            since: now,
+            forgotten_at: None,
+        };
         let item = write(&keys::suppression(person), &suppression)?;
         // Refused means that they were suppressed before, which is all that is asked for.
         let _: Result<(), Vec<Outcome>> = self.decide(&[Action::PutNew(item)]).await?;

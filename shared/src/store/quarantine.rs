@@ -23,6 +23,19 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Source: `DynamoDB` service quotas.
 const MAX_PART_BYTES: usize = 300 * 1024;
 
+/// A body in quarantine, without itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The name it is kept under.
+    pub id: String,
+    /// Whose webhook it is.
+    pub scheme: String,
+    /// Why it is unusable.
+    pub reason: String,
+    /// When it arrived.
+    pub received_at: DateTime<Utc>,
+}
+
 /// The quarantine table.
 pub struct Quarantine {
     client: Client,
@@ -90,6 +103,116 @@ impl Quarantine {
         }
         Ok(id)
     }
+
+    /// All bodies whose 30 days are not over, without themselves, oldest first. It reads the whole table, which holds what went
+    /// wrong in 30 days.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn list(&self, now: DateTime<Utc>) -> Result<Vec<Quarantined>, StoreError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self.client.scan().table_name(&self.table);
+            let request = request
+                .consistent_read(true)
+                .filter_expression("sk = :first")
+                .expression_attribute_values(":first", AttributeValue::S(part_key(0)))
+                .projection_expression("pk, scheme, reason, received_at")
+                .set_exclusive_start_key(start);
+            let page = request.send().await.map_err(StoreError::unavailable)?;
+            for item in page.items.unwrap_or_default() {
+                found.push(facts(&item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        found.retain(|one| now < one.received_at + KEPT);
+        found.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
+        Ok(found)
+    }
+
+    /// A body and what is known about it, strongly consistent; `None` if there is none, or its 30 days are over.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn read(
+        &self,
+        id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Quarantined, Vec<u8>)>, StoreError> {
+        let parts = self.parts_of(id).await?;
+        let Some(first) = parts.first() else {
+            return Ok(None);
+        };
+        let about = facts(first)?;
+        let mut body = Vec::new();
+        for part in &parts {
+            let chunk = part.get("body").and_then(|chunk| chunk.as_b().ok());
+            let chunk =
+                chunk.ok_or_else(|| StoreError::Corrupt("a part has no body".to_owned()))?;
+            body.extend_from_slice(chunk.as_ref());
+        }
+        Ok((now < about.received_at + KEPT).then_some((about, body)))
+    }
+
+    /// Deletes a body; `false` if there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if a part is not confirmed to be gone. Doing it again completes it.
+    pub async fn discard(&self, id: &str) -> Result<bool, StoreError> {
+        let parts = self.parts_of(id).await?;
+        // The last one first, so that what is cut off can still be found by its first.
+        for part in parts.iter().rev() {
+            let key = super::keys::Key::of(part);
+            let key = key.ok_or_else(|| StoreError::Corrupt("a part has no key".to_owned()))?;
+            let delete = self.client.delete_item().table_name(&self.table);
+            let delete = delete.set_key(Some(key.attributes()));
+            let _ = delete.send().await.map_err(StoreError::unavailable)?;
+        }
+        Ok(!parts.is_empty())
+    }
+
+    async fn parts_of(&self, id: &str) -> Result<Vec<Item>, StoreError> {
+        let mut parts = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self.client.query().table_name(&self.table);
+            let request = request
+                .consistent_read(true)
+                .key_condition_expression("pk = :id")
+                .expression_attribute_values(":id", AttributeValue::S(id.to_owned()))
+                .set_exclusive_start_key(start);
+            let page = request.send().await.map_err(StoreError::unavailable)?;
+            parts.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(parts);
+            }
+        }
+    }
+}
+
+fn part_key(index: usize) -> String {
+    format!("part#{index:02}")
+}
+
+fn facts(item: &Item) -> Result<Quarantined, StoreError> {
+    let text = |name: &str| {
+        let text = item.get(name).and_then(|value| value.as_s().ok());
+        text.ok_or_else(|| StoreError::Corrupt(format!("a quarantined body has no {name}")))
+    };
+    let received_at = DateTime::parse_from_rfc3339(text("received_at")?);
+    Ok(Quarantined {
+        id: text(PARTITION_KEY)?.clone(),
+        scheme: text("scheme")?.clone(),
+        reason: text("reason")?.clone(),
+        received_at: received_at
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?
+            .to_utc(),
+    })
 }
 
 /// Names a body by the first half of its SHA-256.
@@ -109,7 +232,7 @@ fn parts(id: &str, scheme: &str, reason: &str, body: &[u8], now: DateTime<Utc>) 
         .map(|(index, chunk)| {
             let mut part = Item::from([
                 (PARTITION_KEY.to_owned(), text(id)),
-                (SORT_KEY.to_owned(), text(&format!("part#{index:02}"))),
+                (SORT_KEY.to_owned(), text(&part_key(index))),
                 ("scheme".to_owned(), text(scheme)),
                 ("reason".to_owned(), text(reason)),
                 ("received_at".to_owned(), text(&now.to_rfc3339())),

@@ -17,13 +17,15 @@ pub const SORT_KEY: &str = "sk";
 pub const TTL: &str = "ttl";
 /// Sparse index of the mails and holds that need attention at some time: those with [`DUE_SHARD`] and [`DUE_MS`].
 pub const DUE_INDEX: &str = "due";
-/// Partition key of the due index, a string `0` to `7` for mails and `hold-0` to `hold-3` for holds: keeps a burst of either
-/// off a single partition.
+/// Partition key of the due index, a string `0` to `7` for mails and `hold-0` to `hold-3` for holds, which keeps a burst of either
+/// off a single partition, and [`TEST_MAIL_SHARD`].
 pub const DUE_SHARD: &str = "due_shard";
 /// Number of values of [`DUE_SHARD`] for mails.
 pub const DUE_SHARDS: u64 = 8;
 /// Number of values of [`DUE_SHARD`] for holds: room for thousands a second, and few to ask when a budget runs out.
 pub const HOLD_SHARDS: u64 = 4;
+/// The value of [`DUE_SHARD`] for test mails, which are few.
+pub const TEST_MAIL_SHARD: &str = "test-mail";
 /// Sort key of the due index, a number: milliseconds since 1970.
 pub const DUE_MS: &str = "due_ms";
 

@@ -20,6 +20,15 @@ impl Table {
         }
     }
 
+    /// A table behind any engine.
+    pub(crate) fn at(url: &str, name: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            name: name.to_owned(),
+            http: reqwest::Client::new(),
+        }
+    }
+
     async fn call(&self, operation: &str, mut body: Value) -> Value {
         body["TableName"] = json!(self.name);
         let request = self.http.post(&self.url).body(body.to_string());
