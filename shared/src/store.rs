@@ -25,6 +25,7 @@ mod quarantine;
 mod redemptions;
 mod retry;
 pub mod schema;
+mod seen;
 mod transaction;
 mod voiding;
 mod word_limits;
@@ -52,6 +53,7 @@ pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
+pub use seen::{OrderHistory, SeenEvent};
 pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};

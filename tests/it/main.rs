@@ -25,6 +25,7 @@ mod minting;
 mod model;
 mod openapi;
 mod orderings;
+mod orders;
 mod patching;
 mod pricing;
 mod promotions;

@@ -1,9 +1,10 @@
-//! `create-promotion`: the admin API for promotions, their codes, and follow-ups.
+//! `create-promotion`: the admin API for promotions, their codes, follow-ups, and what became of orders.
 
 mod codes;
 mod follow_ups;
 mod listing;
 mod lookup;
+mod orders;
 mod patch;
 mod promotions;
 mod warnings;
@@ -43,6 +44,7 @@ use shared::store::{Scope, Store};
     follow_ups::read,
     follow_ups::replace,
     follow_ups::delete,
+    orders::read,
 ))]
 struct Calls;
 
@@ -107,6 +109,7 @@ pub fn router(state: State) -> Router {
         .merge(codes::routes())
         .merge(lookup::routes())
         .merge(follow_ups::routes())
+        .merge(orders::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

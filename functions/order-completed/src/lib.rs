@@ -87,9 +87,10 @@ async fn work_off(
 ) -> Result<(), RecordError> {
     let now = state.clock.now();
     let order = read(record)?;
+    let received_at = received_at(&order, record, now);
+    state.store.record_event(&order, received_at).await?;
     match order.kind {
         OrderEventKind::Completed => {
-            let received_at = received_at(&order, record, now);
             for follow_up in follow_ups {
                 follow(state, &order, follow_up, received_at, now).await?;
             }

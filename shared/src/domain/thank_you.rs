@@ -29,6 +29,19 @@ pub enum NoMail {
     Cancelled,
 }
 
+impl NoMail {
+    /// The reason as it is answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Marketplace => "marketplace",
+            Self::NoAddress => "no-address",
+            Self::NoConsent => "no-consent",
+            Self::BelowMinimum => "below-minimum",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Whether an order earns a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'a> {

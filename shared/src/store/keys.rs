@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
-use crate::domain::order::OrderId;
+use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::MailId;
 
 /// Partition and sort key of one item.
@@ -175,6 +175,17 @@ pub(super) fn order_marker(order: &OrderId, follow_up: &FollowUpId) -> Key {
     Key::new(
         order_partition(order),
         format!("{MARKER_PREFIX}{follow_up}"),
+    )
+}
+
+/// What the sort keys of the events seen about an order begin with.
+pub(super) const EVENT_PREFIX: &str = "event#";
+
+/// That an event of this kind was seen about an order.
+pub(super) fn order_event(order: &OrderId, kind: OrderEventKind) -> Key {
+    Key::new(
+        order_partition(order),
+        format!("{EVENT_PREFIX}{}", kind.as_str()),
     )
 }
 

@@ -1,0 +1,73 @@
+//! What is known of an order: the events seen about it, and how each follow-up dealt with it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::transaction::Action;
+use super::{OrderMarker, OrderOutcome, Store, StoreError, keys, write};
+use crate::domain::order::{OrderEvent, OrderEventKind, OrderId, Source};
+use crate::domain::outbox::OutboxMail;
+
+/// An event about an order. Of several of one kind, the first that was worked off; nothing of its buyer is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenEvent {
+    /// What happened.
+    pub kind: OrderEventKind,
+    /// Who said so.
+    pub source: Source,
+    /// When it arrived.
+    pub received_at: DateTime<Utc>,
+}
+
+/// What is known of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderHistory {
+    /// The events seen, in the order they arrived.
+    pub events: Vec<SeenEvent>,
+    /// How each follow-up dealt with it, and the mail it gave, if any.
+    pub decisions: Vec<(OrderMarker, Option<OutboxMail>)>,
+}
+
+impl Store {
+    /// Keeps that an event was seen. The first of its kind stands, so a duplicate changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is not confirmed.
+    pub async fn record_event(
+        &self,
+        order: &OrderEvent,
+        received_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let seen = SeenEvent {
+            kind: order.kind,
+            source: order.source.clone(),
+            received_at,
+        };
+        let item = write(&keys::order_event(&order.order_id, order.kind), &seen)?;
+        // Refused means that it was seen before.
+        self.decide(&[Action::PutNew(item)]).await.map(|_| ())
+    }
+
+    /// What is known of an order, strongly consistent; `None` for one that no event named.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn order_history(
+        &self,
+        order_id: &OrderId,
+    ) -> Result<Option<OrderHistory>, StoreError> {
+        let partition = keys::order_partition(order_id);
+        let mut events: Vec<SeenEvent> = self.query_prefix(&partition, keys::EVENT_PREFIX).await?;
+        events.sort_by_key(|event| event.received_at);
+        let mut decisions = Vec::new();
+        for marker in self.order_markers(order_id).await? {
+            let mail = match &marker.outcome {
+                OrderOutcome::Mail { mail_id, .. } => self.mail(mail_id).await?,
+                OrderOutcome::NoMail { .. } => None,
+            };
+            decisions.push((marker, mail));
+        }
+        let known = !(events.is_empty() && decisions.is_empty());
+        Ok(known.then_some(OrderHistory { events, decisions }))
+    }
+}
