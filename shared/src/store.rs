@@ -47,7 +47,7 @@ pub use group_codes::GroupCode;
 pub use idempotency::{CreateError, Created, Idempotency};
 pub use limits::{Observed, Shard, Shortage, Wanted};
 pub use minting::{Batch, MintError};
-pub use orders::{Issue, OrderMarker, OrderOutcome, ThankYou, Tombstone};
+pub use orders::{Gift, Issue, OrderMarker, OrderOutcome, ThankYou, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};
 pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};

@@ -55,13 +55,18 @@ async fn a_follow_up_is_answered_whole_with_its_defaults() {
 async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
     let stack = Stack::start().await;
     let promotion = stack.promotion(json!({})).await;
+    let dollars = stack.promotion(json!({"currency": "USD"})).await;
     let variant =
         |name: &str| json!({"name": name, "promotion_id": promotion["id"], "delay": "P3D"});
     let template = |body: &str| json!({"from": "hello@shop.example", "templates": {"en": {"subject": "Hi", "body": body}}});
     for (change, pointer) in [
         (
-            json!({"variants": [variant("a"), variant("b")]}),
-            "/variants/1",
+            json!({"variants": [variant("a"), variant("A")]}),
+            "/variants/1/name",
+        ),
+        (
+            json!({"variants": [variant("a"), {"name": "b", "promotion_id": dollars["id"], "delay": "P3D"}]}),
+            "/variants/1/promotion_id",
         ),
         (json!({"variants": []}), "/variants"),
         (
@@ -72,7 +77,7 @@ async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
             json!({"variants": [{"name": "a", "promotion_id": promotion["id"], "delay": "3 days"}]}),
             "/variants/0/delay",
         ),
-        (json!({"holdout_percent": 10}), "/holdout_percent"),
+        (json!({"holdout_percent": 91}), "/holdout_percent"),
         (
             json!({"reminder_before_expiry": "P3D"}),
             "/reminder_before_expiry",
@@ -85,7 +90,6 @@ async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
             json!({"conditions": {"cooldown_days": 30}}),
             "/conditions/cooldown_days",
         ),
-        (json!({"bind_to_buyer": true}), "/bind_to_buyer"),
         (json!({"code_valid_days": 0}), "/code_valid_days"),
         (json!({"mail": {"from": "nobody"}}), "/mail/from"),
         (

@@ -7,6 +7,7 @@
     reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
+mod arms;
 mod attempts;
 mod automatic;
 mod bootstraps;

@@ -7,7 +7,9 @@ use axum::routing::get;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::Fault;
-use shared::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms, MailTerms, Template};
+use shared::domain::follow_up::{
+    FollowUp, FollowUpId, FollowUpTerms, MAX_VARIANTS, MailTerms, Template, Variant,
+};
 use shared::domain::promotion::ClaimCode;
 use shared::http::creating::{Creating, created};
 use shared::http::openapi::IdempotencyKey;
@@ -26,8 +28,7 @@ pub(crate) fn routes() -> Router<State> {
 
 /// Create a follow-up
 ///
-/// It applies to orders that arrive from then on. Several variants, a hold-out, reminders, a cooldown, first orders only and
-/// codes bound to their buyer are not built yet, and refused.
+/// It applies to orders that arrive from then on. Reminders, a cooldown and first orders only are not built yet, and refused.
 #[utoipa::path(
     post,
     path = "/v1/follow-ups",
@@ -62,6 +63,7 @@ pub(crate) async fn create(
         id: FollowUpId::random(),
         version: 1,
         created_at: now,
+        experiment: 1,
         terms,
     };
     let answer = serde_json::to_string(&follow_up).map_err(|error| Problem::unavailable(&error))?;
@@ -177,29 +179,53 @@ fn unknown() -> Problem {
 async fn check(state: &State, terms: &FollowUpTerms, now: DateTime<Utc>) -> Result<(), Problem> {
     let mut faults = terms.faults();
     faults.extend(template_faults(&terms.mail, template::check));
-    // More variants than one are refused already, and must not cause a read each.
-    if let [variant] = terms.variants.as_slice() {
-        let known = state
-            .store
-            .promotion(&variant.promotion_id, Freshness::Now, now)
-            .await?;
-        let refuse = |detail| Fault::new("/variants/0/promotion_id", detail);
-        match known.map(|known| known.promotion.terms.claim_code) {
-            Some(ClaimCode::SingleUse) => {}
-            Some(ClaimCode::Group) => faults.push(refuse(
-                "this promotion is claimed with a shared word; a thank-you mail carries a single-use code",
-            )),
-            Some(ClaimCode::None) => faults.push(refuse(
-                "this promotion applies by itself; a thank-you mail carries a single-use code",
-            )),
-            None => faults.push(refuse("there is no such promotion")),
-        }
+    // More variants than that are refused already, and must not cause a read each.
+    if terms.variants.len() <= MAX_VARIANTS {
+        faults.extend(promotion_faults(state, &terms.variants, now).await?);
     }
     if faults.is_empty() {
         Ok(())
     } else {
         Err(faults.into())
     }
+}
+
+/// What is wrong with the promotions of variants. They have one currency, in which the minimum is meant and arms are compared.
+async fn promotion_faults(
+    state: &State,
+    variants: &[Variant],
+    now: DateTime<Utc>,
+) -> Result<Vec<Fault>, Problem> {
+    let mut faults = Vec::new();
+    let mut currency = None;
+    for (index, variant) in variants.iter().enumerate() {
+        let known = state
+            .store
+            .promotion(&variant.promotion_id, Freshness::Now, now)
+            .await?;
+        let mut refuse = |detail| {
+            let pointer = format!("/variants/{index}/promotion_id");
+            faults.push(Fault::new(pointer, detail));
+        };
+        let Some(known) = known else {
+            refuse("there is no such promotion");
+            continue;
+        };
+        match known.promotion.terms.claim_code {
+            ClaimCode::SingleUse => {}
+            ClaimCode::Group => refuse(
+                "this promotion is claimed with a shared word; a thank-you mail carries a single-use code",
+            ),
+            ClaimCode::None => refuse(
+                "this promotion applies by itself; a thank-you mail carries a single-use code",
+            ),
+        }
+        if *currency.get_or_insert(known.promotion.terms.currency) != known.promotion.terms.currency
+        {
+            refuse("this promotion has another currency than the first variant's");
+        }
+    }
+    Ok(faults)
 }
 
 /// What `check` finds in each template, pointed at from the root of the follow-up.

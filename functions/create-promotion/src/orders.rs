@@ -46,6 +46,9 @@ struct Decision {
     /// The version of the follow-up that decided.
     follow_up_version: u64,
     decided_at: DateTime<Utc>,
+    /// The arm the buyer fell into, if the order met the conditions: a variant's name or `holdout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arm: Option<String>,
     /// Where its mail stands, if it gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     mail: Option<MailState>,
@@ -64,7 +67,7 @@ struct Decision {
 /// Read what became of an order
 ///
 /// The events seen about it and, for each follow-up, when its mail is or was due, or why there is none: `marketplace`,
-/// `no-address`, `no-consent`, `below-minimum`, `cancelled`, and for mails withdrawn later also `unsubscribed`, `suppressed`
+/// `no-address`, `no-consent`, `below-minimum`, `holdout`, `cancelled`, and for mails withdrawn later also `unsubscribed`, `suppressed`
 /// and others.
 #[utoipa::path(
     get,
@@ -119,6 +122,7 @@ fn decision(marker: OrderMarker, mail: Option<OutboxMail>) -> Decision {
         follow_up_id: marker.follow_up_id,
         follow_up_version: marker.follow_up_version,
         decided_at: marker.decided_at,
+        arm: marker.arm,
         mail: mail.as_ref().map(|mail| mail.state),
         due_at: mail.as_ref().map(|mail| mail.due_at),
         mailed_at: mail.as_ref().and_then(|mail| mail.mailed_at),

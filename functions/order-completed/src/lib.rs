@@ -8,14 +8,15 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use shared::aws::Aws;
 use shared::clock::Clock;
-use shared::domain::follow_up::FollowUp;
-use shared::domain::identity::{Email, IdentityKey};
+use shared::domain::follow_up::{Arm, FollowUp, FollowUpTerms, Variant};
+use shared::domain::identity::{Email, IdentityKey, PersonHash};
+use shared::domain::money::Currency;
 use shared::domain::order::{Buyer, OrderEvent, OrderEventKind};
 use shared::domain::outbox::Contact;
 use shared::domain::thank_you::{Decision, NoMail, Schedule, decide};
 use shared::env::{Env, StartError};
 use shared::secrets::fetch_identity_key;
-use shared::store::{Freshness, Issue, Store, StoreError, ThankYou};
+use shared::store::{Freshness, Gift, Issue, Store, StoreError, ThankYou};
 
 /// What the function works with.
 #[derive(Clone, Debug)]
@@ -133,13 +134,7 @@ async fn follow(
 ) -> Result<(), RecordError> {
     let store = &state.store;
     let terms = &follow_up.terms;
-    let Some(variant) = terms.variants.first() else {
-        return Ok(());
-    };
-    let promotion = store
-        .promotion(&variant.promotion_id, Freshness::Remembered, now)
-        .await?;
-    let currency = promotion.map(|known| known.promotion.terms.currency);
+    let currency = currency(store, follow_up, now).await?;
     let email = match decide(order, &terms.conditions, currency) {
         Decision::Mail(email) => email,
         Decision::NoMail(reason) => {
@@ -149,20 +144,38 @@ async fn follow(
             return Ok(());
         }
     };
-    let schedule = Schedule::plan(
-        received_at,
-        variant.delay,
-        terms.code_valid_days,
-        state.zone,
-    )
-    .ok_or(RecordError::BeyondCalendar)?;
+    let person = state.identity_key.person(email);
+    let draw = state
+        .identity_key
+        .draw(&person, &follow_up.experiment_name());
+    let variant = match terms.arm(draw) {
+        None => return Ok(()),
+        Some(Arm::Holdout) => None,
+        Some(Arm::Variant(variant)) => Some(variant),
+    };
+    let schedule = |variant: &Variant| {
+        Schedule::plan(
+            received_at,
+            variant.delay,
+            terms.code_valid_days,
+            state.zone,
+        )
+        .ok_or(RecordError::BeyondCalendar)
+    };
+    let planned = variant.map(schedule).transpose()?;
+    let contact = planned.map(|plan| contact(&order.customer, email, plan.forget_at));
+    let bound_to = bound_to(&state.identity_key, terms, &order.customer);
+    let gift = variant.zip(planned).zip(contact.as_ref());
     let thank_you = ThankYou {
         order_id: &order.order_id,
         follow_up,
-        variant,
-        person: &state.identity_key.person(email),
-        contact: &contact(&order.customer, email, schedule.forget_at),
-        schedule,
+        person: &person,
+        gift: gift.map(|((variant, schedule), contact)| Gift {
+            variant,
+            contact,
+            schedule,
+            bound_to: &bound_to,
+        }),
         now,
     };
     match store.issue_thank_you(&thank_you).await? {
@@ -174,6 +187,30 @@ async fn follow(
         }
     }
     Ok(())
+}
+
+/// The currency in which a follow-up's minimum is meant: that of its promotions, which have the same.
+async fn currency(
+    store: &Store,
+    follow_up: &FollowUp,
+    now: DateTime<Utc>,
+) -> Result<Option<Currency>, StoreError> {
+    let Some(variant) = follow_up.terms.variants.first() else {
+        return Ok(None);
+    };
+    let known = store
+        .promotion(&variant.promotion_id, Freshness::Remembered, now)
+        .await?;
+    Ok(known.map(|known| known.promotion.terms.currency))
+}
+
+/// Whom a code is bound to, if it is: its buyer, by the shop's id and by address, because a checkout may give either.
+fn bound_to(key: &IdentityKey, terms: &FollowUpTerms, buyer: &Buyer) -> Vec<PersonHash> {
+    if !terms.bind_to_buyer {
+        return Vec::new();
+    }
+    let email = buyer.email.as_ref().map(Email::as_str);
+    key.people(buyer.id.as_deref(), email, None)
 }
 
 fn contact(buyer: &Buyer, email: &Email, forget_at: DateTime<Utc>) -> Contact {

@@ -1,5 +1,6 @@
 //! Follow-ups: "when an order completes, wait, then mail a code".
 
+mod arms;
 mod check;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,11 @@ use super::code::PromotionId;
 use super::money::Amount;
 use super::period::Period;
 
-pub use check::{MAX_CODE_VALID_DAYS, MAX_DELAY, MAX_NAME_CHARS, MAX_VARIANT_NAME_CHARS};
+pub use arms::{Arm, Draw, HOLDOUT};
+pub use check::{
+    MAX_CODE_VALID_DAYS, MAX_DELAY, MAX_HOLDOUT_PERCENT, MAX_NAME_CHARS, MAX_VARIANT_NAME_CHARS,
+    MAX_VARIANTS,
+};
 
 /// A follow-up's id: `fu_` and 16 random symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,11 +97,12 @@ pub struct FollowUpTerms {
     #[serde(default)]
     pub conditions: Conditions,
     /// What is sent and when; buyers are spread over them by weight.
-    #[schema(min_items = 1, max_items = 1)]
+    #[schema(min_items = 1, max_items = 10)]
     pub variants: Vec<Variant>,
-    /// Share of buyers who get nothing, to compare with: 0 to 90 percent.
+    /// Share of buyers who get nothing, to compare with: 0 to 90 percent. Whoever is held out stays so, until variants, weights
+    /// or hold-out change.
     #[serde(default)]
-    #[schema(maximum = 0, default = 0)]
+    #[schema(maximum = 90, default = 0)]
     pub holdout_percent: u8,
     /// Days a code is valid after its mail is due, rounded up to the end of the day in the shop's zone.
     #[serde(default = "thirty_days")]
@@ -146,7 +152,8 @@ impl Default for Conditions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// What staff call it.
+    /// What staff call it; statistics know its codes by the channel `thank-you/` and this name in small letters, other symbols
+    /// than ASCII letters, digits and `._/-` as `-`.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// The promotion whose code is mailed.
@@ -159,8 +166,8 @@ pub struct Variant {
     pub weight: u32,
 }
 
-fn one() -> u32 {
-    1
+fn one<T: From<u8>>() -> T {
+    T::from(1)
 }
 
 /// Who the mail is from and what it says.
@@ -212,6 +219,9 @@ pub struct FollowUp {
     pub version: u64,
     /// When it was created.
     pub created_at: DateTime<Utc>,
+    /// The version from which its variants, weights and hold-out stand: buyers stay in their arms until these change.
+    #[serde(default = "one")]
+    pub experiment: u64,
     /// The rule.
     #[serde(flatten)]
     pub terms: FollowUpTerms,

@@ -25,6 +25,8 @@ pub enum NoMail {
     NoConsent,
     /// The order's total is below the follow-up's minimum.
     BelowMinimum,
+    /// The buyer fell into the hold-out.
+    Holdout,
     /// The order was cancelled or refunded.
     Cancelled,
 }
@@ -37,6 +39,7 @@ impl NoMail {
             Self::NoAddress => "no-address",
             Self::NoConsent => "no-consent",
             Self::BelowMinimum => "below-minimum",
+            Self::Holdout => "holdout",
             Self::Cancelled => "cancelled",
         }
     }

@@ -95,8 +95,14 @@ impl Store {
             if seen.terms == *terms {
                 return Ok(Some(seen));
             }
+            let version = seen.version.saturating_add(1);
             let next = FollowUp {
-                version: seen.version.saturating_add(1),
+                version,
+                experiment: if seen.terms.same_arms(terms) {
+                    seen.experiment
+                } else {
+                    version
+                },
                 terms: terms.clone(),
                 ..seen.clone()
             };
@@ -202,6 +208,7 @@ mod tests {
             id: FollowUpId::random(),
             version: 1,
             created_at: "2026-11-22T03:04:05.678Z".parse().unwrap(),
+            experiment: 1,
             terms: terms.unwrap(),
         };
         let seen: Current = read(item(&current(&follow_up)).unwrap()).unwrap();
