@@ -7,6 +7,7 @@ mod api_keys;
 mod attempts;
 mod audit;
 mod automatic;
+mod buyers;
 mod cache;
 mod changing;
 mod codes;

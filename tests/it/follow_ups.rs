@@ -83,11 +83,11 @@ async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
             "/reminder_before_expiry",
         ),
         (
-            json!({"conditions": {"first_order_only": true}}),
-            "/conditions/first_order_only",
+            json!({"conditions": {"max_per_address": 0}}),
+            "/conditions/max_per_address",
         ),
         (
-            json!({"conditions": {"cooldown_days": 30}}),
+            json!({"conditions": {"cooldown_days": 366}}),
             "/conditions/cooldown_days",
         ),
         (json!({"code_valid_days": 0}), "/code_valid_days"),

@@ -13,6 +13,7 @@ mod automatic;
 mod bootstraps;
 mod bound_codes;
 mod bulk;
+mod buyers;
 mod crash;
 mod doctor;
 mod events;

@@ -67,7 +67,8 @@ struct Decision {
 /// Read what became of an order
 ///
 /// The events seen about it and, for each follow-up, when its mail is or was due, or why there is none: `marketplace`,
-/// `no-address`, `no-consent`, `below-minimum`, `holdout`, `cancelled`, and for mails withdrawn later also `unsubscribed`, `suppressed`
+/// `no-address`, `no-consent`, `below-minimum`,
+/// `not-first-order`, `cooldown`, `address-cap`, `holdout`, `cancelled`, and for mails withdrawn later also `unsubscribed`, `suppressed`
 /// and others.
 #[utoipa::path(
     get,

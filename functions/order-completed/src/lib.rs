@@ -16,7 +16,7 @@ use shared::domain::outbox::Contact;
 use shared::domain::thank_you::{Decision, NoMail, Schedule, decide};
 use shared::env::{Env, StartError};
 use shared::secrets::fetch_identity_key;
-use shared::store::{Freshness, Gift, Issue, Store, StoreError, ThankYou};
+use shared::store::{Freshness, Gift, Issue, SeenEvent, Store, StoreError, ThankYou};
 
 /// What the function works with.
 #[derive(Clone, Debug)]
@@ -89,11 +89,16 @@ async fn work_off(
     let now = state.clock.now();
     let order = read(record)?;
     let received_at = received_at(&order, record, now);
-    state.store.record_event(&order, received_at).await?;
+    let email = order.customer.email.as_ref();
+    let buyer = email.map(|email| state.identity_key.person(email));
+    let seen = state
+        .store
+        .record_event(&order, buyer.as_ref(), received_at)
+        .await?;
     match order.kind {
         OrderEventKind::Completed => {
             for follow_up in follow_ups {
-                follow(state, &order, follow_up, received_at, now).await?;
+                follow(state, &order, follow_up, &seen, received_at, now).await?;
             }
         }
         OrderEventKind::Cancelled | OrderEventKind::Refunded => {
@@ -129,6 +134,7 @@ async fn follow(
     state: &State,
     order: &OrderEvent,
     follow_up: &FollowUp,
+    seen: &SeenEvent,
     received_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
@@ -144,6 +150,12 @@ async fn follow(
             return Ok(());
         }
     };
+    if terms.conditions.first_order_only && !seen.first_order {
+        store
+            .record_no_mail(&order.order_id, follow_up, NoMail::NotFirstOrder, now)
+            .await?;
+        return Ok(());
+    }
     let person = state.identity_key.person(email);
     let draw = state
         .identity_key
@@ -176,16 +188,17 @@ async fn follow(
             schedule,
             bound_to: &bound_to,
         }),
+        received_at,
         now,
     };
-    match store.issue_thank_you(&thank_you).await? {
-        Issue::Issued | Issue::DecidedBefore => {}
-        Issue::Cancelled => {
-            store
-                .record_no_mail(&order.order_id, follow_up, NoMail::Cancelled, now)
-                .await?;
-        }
-    }
+    let reason = match store.issue_thank_you(&thank_you).await? {
+        Issue::Issued | Issue::DecidedBefore => return Ok(()),
+        Issue::Cancelled => NoMail::Cancelled,
+        Issue::Refused(reason) => reason,
+    };
+    store
+        .record_no_mail(&order.order_id, follow_up, reason, now)
+        .await?;
     Ok(())
 }
 

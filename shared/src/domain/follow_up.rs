@@ -2,6 +2,7 @@
 
 mod arms;
 mod check;
+mod places;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ pub use check::{
     MAX_CODE_VALID_DAYS, MAX_DELAY, MAX_HOLDOUT_PERCENT, MAX_NAME_CHARS, MAX_VARIANT_NAME_CHARS,
     MAX_VARIANTS,
 };
+pub use places::{MAX_COOLDOWN_DAYS, MAX_PER_ADDRESS, Place, Places};
 
 /// A follow-up's id: `fu_` and 16 random symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,11 +132,16 @@ pub struct Conditions {
     pub min_total: Amount,
     /// Whether the buyer must have agreed to marketing mail.
     pub require_consent: bool,
-    /// Whether it is for a buyer's first order only.
+    /// Whether it is for a buyer's first order only: no other completed order of theirs is known, but for cancelled ones.
     pub first_order_only: bool,
-    /// Days in which a buyer gets at most one mail of this follow-up; 0 for no such limit.
-    #[schema(maximum = 0)]
+    /// Days, from one order's arrival to another's, in which a buyer gets at most one mail of this follow-up; 0 for no such
+    /// limit.
+    #[schema(maximum = 365)]
     pub cooldown_days: u16,
+    /// Most mails of this follow-up that a buyer ever gets; no limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub max_per_address: Option<u32>,
 }
 
 impl Default for Conditions {
@@ -144,6 +151,7 @@ impl Default for Conditions {
             require_consent: true,
             first_order_only: false,
             cooldown_days: 0,
+            max_per_address: None,
         }
     }
 }

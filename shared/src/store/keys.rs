@@ -218,6 +218,19 @@ pub(super) fn contact(person: &PersonHash) -> Key {
     Key::new(format!("person#{}", person.as_str()), "contact")
 }
 
+/// A buyer's completed orders, as far as it matters which was the first.
+pub(super) fn buyer_orders(person: &PersonHash) -> Key {
+    Key::new(format!("person#{}", person.as_str()), "orders")
+}
+
+/// The orders for which a buyer was thanked under a follow-up that limits how often.
+pub(super) fn places(person: &PersonHash, follow_up: &FollowUpId) -> Key {
+    Key::new(
+        format!("person#{}", person.as_str()),
+        format!("follow-up#{follow_up}"),
+    )
+}
+
 /// That a person must not be mailed; kept for good.
 pub(super) fn suppression(person: &PersonHash) -> Key {
     Key::new(format!("person#{}", person.as_str()), "suppression")

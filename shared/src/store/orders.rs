@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{CodeItem, CodeState, Item, Store, StoreError, due, keys, retry, schema, write};
+use super::{
+    CodeItem, CodeState, Item, SeenEvent, Store, StoreError, due, keys, retry, schema, write,
+};
 use crate::domain::channel::Channel;
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::follow_up::{FollowUp, FollowUpId, HOLDOUT, Variant};
@@ -75,6 +77,8 @@ pub struct ThankYou<'a> {
     pub person: &'a PersonHash,
     /// The code and mail; none for a buyer in the hold-out.
     pub gift: Option<Gift<'a>>,
+    /// When the order arrived.
+    pub received_at: DateTime<Utc>,
     /// The present.
     pub now: DateTime<Utc>,
 }
@@ -109,6 +113,8 @@ pub enum Issue {
     DecidedBefore,
     /// The order was cancelled.
     Cancelled,
+    /// The buyer was thanked too often or too lately.
+    Refused(NoMail),
 }
 
 /// Places of the actions in the transaction of [`Store::issue_thank_you`] whose refusal ends it.
@@ -124,7 +130,19 @@ impl Store {
     pub async fn issue_thank_you(&self, thank_you: &ThankYou<'_>) -> Result<Issue, StoreError> {
         let mut attempts = retry::Attempts::new();
         loop {
-            let actions = match &thank_you.gift {
+            let place = self
+                .taking_a_place(
+                    thank_you.follow_up,
+                    thank_you.person,
+                    thank_you.order_id,
+                    thank_you.received_at,
+                )
+                .await?;
+            let place = match place {
+                Ok(place) => place,
+                Err(reason) => return Ok(Issue::Refused(reason)),
+            };
+            let mut actions = match &thank_you.gift {
                 None => marker_actions(thank_you, holdout())?,
                 Some(gift) => {
                     let known: Option<Contact> = self.get(&keys::contact(thank_you.person)).await?;
@@ -132,6 +150,7 @@ impl Store {
                     issue_actions(thank_you, gift, mail_id, serial, known.as_ref())?
                 }
             };
+            actions.extend(place);
             match self.transact(actions).await {
                 Ok(()) => return Ok(Issue::Issued),
                 Err(TransactError::Store(error)) => return Err(error),
@@ -178,16 +197,21 @@ impl Store {
         self.put_once(tombstone).await?;
         // Whatever is issued after the tombstone fails its check, so this strongly consistent read sees all there is.
         for marker in self.order_markers(order_id).await? {
-            if let OrderOutcome::Mail {
-                mail_id,
-                promotion_id,
-                serial,
-            } = marker.outcome
-            {
-                self.take_back(&mail_id, &promotion_id, serial).await?;
+            match (&marker.outcome, &marker.person) {
+                (OrderOutcome::Mail { .. }, _) => self.take_back(order_id, &marker).await?,
+                (OrderOutcome::NoMail { .. }, Some(person)) => {
+                    self.give_back_place(&marker.follow_up_id, person, order_id)
+                        .await?;
+                }
+                (OrderOutcome::NoMail { .. }, None) => {}
             }
         }
-        Ok(())
+        let completed = keys::order_event(order_id, OrderEventKind::Completed);
+        let seen: Option<SeenEvent> = self.get(&completed).await?;
+        match seen.and_then(|seen| seen.person) {
+            Some(person) => self.leave_orders(&person, order_id).await,
+            None => Ok(()),
+        }
     }
 
     /// How each follow-up dealt with an order, strongly consistent.
@@ -204,23 +228,32 @@ impl Store {
         self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 
-    /// Withdraws a mail that is still due and voids its code if unused, together.
-    async fn take_back(
-        &self,
-        mail_id: &MailId,
-        promotion_id: &PromotionId,
-        serial: Serial,
-    ) -> Result<(), StoreError> {
+    /// Withdraws a mail that is still due and gives its place back, and voids its code if unused, together.
+    async fn take_back(&self, order_id: &OrderId, marker: &OrderMarker) -> Result<(), StoreError> {
+        let OrderOutcome::Mail {
+            mail_id,
+            promotion_id,
+            serial,
+        } = &marker.outcome
+        else {
+            return Ok(());
+        };
         let mut attempts = retry::Attempts::new();
         loop {
             let mail: Option<OutboxMail> = self.get(&keys::mail(mail_id)).await?;
-            let code: Option<CodeItem> = self.get(&keys::code(promotion_id, serial)).await?;
+            let code: Option<CodeItem> = self.get(&keys::code(promotion_id, *serial)).await?;
             let mut actions = Vec::new();
             if mail.is_some_and(|mail| mail.state == MailState::Due) {
                 actions.push(withdrawal(mail_id));
+                if let Some(person) = &marker.person {
+                    let place = self
+                        .giving_back_a_place(&marker.follow_up_id, person, order_id)
+                        .await?;
+                    actions.extend(place);
+                }
             }
             if code.is_some_and(|code| code.state == CodeState::Unused) {
-                actions.push(voiding(promotion_id, serial));
+                actions.push(voiding(promotion_id, *serial));
             }
             if actions.is_empty() {
                 return Ok(());
@@ -228,7 +261,7 @@ impl Store {
             match self.transact(actions).await {
                 Ok(()) => return Ok(()),
                 Err(TransactError::Store(error)) => return Err(error),
-                // One of the two has moved on: look again.
+                // Something of it has moved on: look again.
                 Err(TransactError::Cancelled(_)) => attempts.pause().await?,
             }
         }
@@ -453,6 +486,7 @@ mod tests {
                 schedule: Schedule::plan(now, delay, 30, Tz::Asia__Tokyo).unwrap(),
                 bound_to: &[],
             }),
+            received_at: now,
             now,
         })
     }

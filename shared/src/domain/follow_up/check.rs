@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use super::{FollowUpTerms, HOLDOUT, MailTerms, Sender, Variant};
+use super::{
+    Conditions, FollowUpTerms, HOLDOUT, MAX_COOLDOWN_DAYS, MAX_PER_ADDRESS, MailTerms, Sender,
+    Variant,
+};
 use crate::domain::Fault;
 use crate::domain::channel::Channel;
 use crate::domain::mailbox::Mailbox;
@@ -34,6 +37,7 @@ impl FollowUpTerms {
         faults.extend(line("/name", &self.name, MAX_NAME_CHARS));
         faults.extend(self.not_built_yet());
         faults.extend(self.arm_faults());
+        faults.extend(self.conditions.faults());
         if !(1..=MAX_CODE_VALID_DAYS).contains(&self.code_valid_days) {
             let detail = format!("a code is valid for 1 to {MAX_CODE_VALID_DAYS} days");
             faults.push(Fault::new("/code_valid_days", detail));
@@ -65,23 +69,11 @@ impl FollowUpTerms {
     }
 
     fn not_built_yet(&self) -> Vec<Fault> {
-        let wanted = [
-            (
-                self.reminder_before_expiry.is_some(),
-                "/reminder_before_expiry",
-                "a reminder",
-            ),
-            (
-                self.conditions.first_order_only,
-                "/conditions/first_order_only",
-                "mailing first orders only",
-            ),
-            (
-                self.conditions.cooldown_days > 0,
-                "/conditions/cooldown_days",
-                "a cooldown",
-            ),
-        ];
+        let wanted = [(
+            self.reminder_before_expiry.is_some(),
+            "/reminder_before_expiry",
+            "a reminder",
+        )];
         let refuse = |(wanted, pointer, what): (bool, &str, &str)| {
             let detail = format!(
                 "this version does not do {what} yet; leave it out so that nothing is promised that is not kept"
@@ -89,6 +81,22 @@ impl FollowUpTerms {
             wanted.then(|| Fault::new(pointer, detail))
         };
         wanted.into_iter().filter_map(refuse).collect()
+    }
+}
+
+impl Conditions {
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.cooldown_days > MAX_COOLDOWN_DAYS {
+            let detail = format!("a cooldown is at most {MAX_COOLDOWN_DAYS} days");
+            faults.push(Fault::new("/conditions/cooldown_days", detail));
+        }
+        let cap = self.max_per_address;
+        if cap.is_some_and(|cap| !(1..=MAX_PER_ADDRESS).contains(&cap)) {
+            let detail = format!("a cap is 1 to {MAX_PER_ADDRESS} mails; leave it out for none");
+            faults.push(Fault::new("/conditions/max_per_address", detail));
+        }
+        faults
     }
 }
 
@@ -233,6 +241,16 @@ mod tests {
             ),
             ("/variants", json!(vec![named("A"); 11]), "/variants"),
             ("/holdout_percent", json!(91), "/holdout_percent"),
+            (
+                "/conditions/cooldown_days",
+                json!(366),
+                "/conditions/cooldown_days",
+            ),
+            (
+                "/conditions/max_per_address",
+                json!(0),
+                "/conditions/max_per_address",
+            ),
             ("/code_valid_days", json!(0), "/code_valid_days"),
             ("/code_valid_days", json!(366), "/code_valid_days"),
             ("/mail/from", json!("Shop"), "/mail/from"),
@@ -259,23 +277,11 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_do_is_refused_and_says_so() {
-        for (field, value, pointer) in [
-            (
-                "/reminder_before_expiry",
-                json!("P3D"),
-                "/reminder_before_expiry",
-            ),
-            (
-                "/conditions/first_order_only",
-                json!(true),
-                "/conditions/first_order_only",
-            ),
-            (
-                "/conditions/cooldown_days",
-                json!(30),
-                "/conditions/cooldown_days",
-            ),
-        ] {
+        for (field, value, pointer) in [(
+            "/reminder_before_expiry",
+            json!("P3D"),
+            "/reminder_before_expiry",
+        )] {
             let faults = terms(&[(field, value)]).faults();
             assert_eq!(faults.len(), 1, "{faults:?}");
             assert_eq!(faults[0].pointer, pointer);
