@@ -141,7 +141,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 33] = [
+pub(crate) const CALLS: [(&str, &str); 35] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -158,6 +158,8 @@ pub(crate) const CALLS: [(&str, &str); 33] = [
     ("GET /v1/follow-ups/x", "create-promotion"),
     ("PUT /v1/follow-ups/x", "create-promotion"),
     ("DELETE /v1/follow-ups/x", "create-promotion"),
+    ("POST /v1/follow-ups/x/pause", "create-promotion"),
+    ("POST /v1/follow-ups/x/resume", "create-promotion"),
     ("GET /v1/orders/1", "create-promotion"),
     ("POST /v1/quotes", "redeem-code"),
     ("PUT /v1/redemptions/1", "redeem-code"),

@@ -3,17 +3,17 @@
 use axum::Router;
 use axum::extract::{Path, State as Shared};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::Fault;
 use shared::domain::follow_up::{
-    FollowUp, FollowUpId, FollowUpTerms, MAX_VARIANTS, MailTerms, Template, Variant,
+    FollowUp, FollowUpId, FollowUpStatus, FollowUpTerms, MAX_VARIANTS, MailTerms, Template, Variant,
 };
 use shared::domain::promotion::ClaimCode;
 use shared::http::creating::{Creating, created};
 use shared::http::openapi::IdempotencyKey;
-use shared::http::{Body, Problem};
+use shared::http::{Body, NoBody, Problem};
 use shared::mailer::template;
 use shared::store::{DeletedFollowUp, Freshness};
 use utoipa::ToSchema;
@@ -24,6 +24,8 @@ pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/follow-ups", get(list).post(create))
         .route("/v1/follow-ups/{id}", get(read).put(replace).delete(delete))
+        .route("/v1/follow-ups/{id}/pause", post(pause))
+        .route("/v1/follow-ups/{id}/resume", post(resume))
 }
 
 /// Create a follow-up
@@ -64,6 +66,7 @@ pub(crate) async fn create(
         version: 1,
         created_at: now,
         experiment: 1,
+        status: FollowUpStatus::Active,
         terms,
     };
     let answer = serde_json::to_string(&follow_up).map_err(|error| Problem::unavailable(&error))?;
@@ -164,6 +167,63 @@ pub(crate) async fn delete(
     let id = named(id).ok_or_else(unknown)?;
     let deleted = state.store.delete_follow_up(&id, state.clock.now()).await?;
     deleted.map(Body).ok_or_else(unknown)
+}
+
+/// Pause a follow-up
+///
+/// Orders earn their codes as ever, but mails wait until it is resumed, and go within 15 minutes after. A code may run out
+/// meanwhile; then its mail is withdrawn.
+#[utoipa::path(
+    post,
+    path = "/v1/follow-ups/{id}/pause",
+    operation_id = "pause_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The follow-up as it then stands.", body = FollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn pause(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    _: NoBody,
+) -> Result<Body<FollowUp>, Problem> {
+    switch(&state, id, FollowUpStatus::Paused).await
+}
+
+/// Resume a paused follow-up
+///
+/// What waited is sent within 15 minutes.
+#[utoipa::path(
+    post,
+    path = "/v1/follow-ups/{id}/resume",
+    operation_id = "resume_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The follow-up as it then stands.", body = FollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn resume(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    _: NoBody,
+) -> Result<Body<FollowUp>, Problem> {
+    switch(&state, id, FollowUpStatus::Active).await
+}
+
+async fn switch(
+    state: &State,
+    id: String,
+    status: FollowUpStatus,
+) -> Result<Body<FollowUp>, Problem> {
+    let id = named(id).ok_or_else(unknown)?;
+    let follow_up = state.store.switch_follow_up(&id, status).await?;
+    follow_up.map(Body).ok_or_else(unknown)
 }
 
 /// The id a path names; text that is no id names no follow-up.

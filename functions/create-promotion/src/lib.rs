@@ -44,6 +44,8 @@ use shared::store::{Scope, Store};
     follow_ups::read,
     follow_ups::replace,
     follow_ups::delete,
+    follow_ups::pause,
+    follow_ups::resume,
     orders::read,
 ))]
 struct Calls;

@@ -218,6 +218,17 @@ pub struct Template {
     pub body: String,
 }
 
+/// Whether a follow-up's mails go out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowUpStatus {
+    /// They are sent when they are due.
+    #[default]
+    Active,
+    /// Orders earn their codes and mails as ever, but the mails wait.
+    Paused,
+}
+
 /// A stored follow-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FollowUp {
@@ -230,6 +241,9 @@ pub struct FollowUp {
     /// The version from which its variants, weights and hold-out stand: buyers stay in their arms until these change.
     #[serde(default = "one")]
     pub experiment: u64,
+    /// Whether its mails go out.
+    #[serde(default)]
+    pub status: FollowUpStatus,
     /// The rule.
     #[serde(flatten)]
     pub terms: FollowUpTerms,

@@ -472,6 +472,7 @@ mod tests {
             version: 2,
             created_at: at("2026-11-01T00:00:00Z"),
             experiment: 1,
+            status: crate::domain::follow_up::FollowUpStatus::Active,
             terms: terms.unwrap(),
         };
         let now = at("2026-11-22T03:04:05Z");

@@ -112,6 +112,7 @@ mod tests {
             version: 7,
             created_at: chrono::DateTime::UNIX_EPOCH,
             experiment,
+            status: crate::domain::follow_up::FollowUpStatus::Active,
             terms,
         }
     }
