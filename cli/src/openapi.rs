@@ -25,6 +25,7 @@ const TAGS: [(&str, &str); 7] = [
         "Follow-ups",
         "When an order completes: wait, then mail a code.",
     ),
+    ("Orders", "What was heard of an order, and what it earned."),
     (
         "Checkout",
         "What codes are worth for a cart, and using them for an order, exactly once.",

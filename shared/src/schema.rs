@@ -18,7 +18,7 @@ use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::money::{Amount, BasisPoints, Currency};
-use crate::domain::order::OrderId;
+use crate::domain::order::{OrderId, Source};
 use crate::domain::period::Period;
 use crate::domain::promotion::MAX_SKUS;
 use crate::domain::returns::ReturnId;
@@ -130,6 +130,12 @@ schema!(
         "The shop's own id of an order.",
         "1001"
     )
+);
+
+schema!(
+    Source,
+    "Source",
+    text("^[a-z0-9-]{1,32}$", "Where an order came from.", "shopify")
 );
 
 schema!(

@@ -55,13 +55,18 @@ async fn a_follow_up_is_answered_whole_with_its_defaults() {
 async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
     let stack = Stack::start().await;
     let promotion = stack.promotion(json!({})).await;
+    let dollars = stack.promotion(json!({"currency": "USD"})).await;
     let variant =
         |name: &str| json!({"name": name, "promotion_id": promotion["id"], "delay": "P3D"});
     let template = |body: &str| json!({"from": "hello@shop.example", "templates": {"en": {"subject": "Hi", "body": body}}});
     for (change, pointer) in [
         (
-            json!({"variants": [variant("a"), variant("b")]}),
-            "/variants/1",
+            json!({"variants": [variant("a"), variant("A")]}),
+            "/variants/1/name",
+        ),
+        (
+            json!({"variants": [variant("a"), {"name": "b", "promotion_id": dollars["id"], "delay": "P3D"}]}),
+            "/variants/1/promotion_id",
         ),
         (json!({"variants": []}), "/variants"),
         (
@@ -72,20 +77,19 @@ async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
             json!({"variants": [{"name": "a", "promotion_id": promotion["id"], "delay": "3 days"}]}),
             "/variants/0/delay",
         ),
-        (json!({"holdout_percent": 10}), "/holdout_percent"),
+        (json!({"holdout_percent": 91}), "/holdout_percent"),
         (
             json!({"reminder_before_expiry": "P3D"}),
             "/reminder_before_expiry",
         ),
         (
-            json!({"conditions": {"first_order_only": true}}),
-            "/conditions/first_order_only",
+            json!({"conditions": {"max_per_address": 0}}),
+            "/conditions/max_per_address",
         ),
         (
-            json!({"conditions": {"cooldown_days": 30}}),
+            json!({"conditions": {"cooldown_days": 366}}),
             "/conditions/cooldown_days",
         ),
-        (json!({"bind_to_buyer": true}), "/bind_to_buyer"),
         (json!({"code_valid_days": 0}), "/code_valid_days"),
         (json!({"mail": {"from": "nobody"}}), "/mail/from"),
         (
@@ -210,4 +214,90 @@ async fn one_idempotency_key_creates_one_follow_up() {
         .expect(200)
         .body;
     assert_eq!(listed["follow_ups"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_paused_follow_up_takes_orders_and_its_mails_wait_until_it_is_resumed() {
+    let stack = Stack::start().await;
+    let promotion = stack.promotion(json!({})).await;
+    let created = stack.follow_up(&promotion, json!({})).await;
+    assert_eq!(created["status"], "active");
+    let path = format!("/v1/follow-ups/{}", created["id"].as_str().unwrap());
+    let switch = |to: &str| {
+        let call = format!("POST {path}/{to}");
+        let stack = &stack;
+        async move { stack.admin(&call, Value::Null).await }
+    };
+    crate::orders::hear(&stack, &completed("before", json!({}))).await;
+    for _ in 0..2 {
+        let paused = switch("pause").await.expect(200).body;
+        assert_eq!(
+            (&paused["status"], &paused["version"]),
+            (&json!("paused"), &json!(1))
+        );
+    }
+    let buyer = json!({"customer": {"email": "while@example.jp"}});
+    crate::orders::hear(&stack, &completed("while", buyer)).await;
+    let changed = rule(&promotion, &json!({"name": "Still paused"}));
+    let changed = stack
+        .admin(&format!("PUT {path}"), changed)
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&changed["status"], &changed["version"]),
+        (&json!("paused"), &json!(2))
+    );
+    stack.advance("P4D").await;
+    assert!(stack.inbox().await.is_empty());
+    for order in ["before", "while"] {
+        let seen = crate::orders::order(&stack, order).await;
+        let decision = &seen["follow_ups"][0];
+        assert_eq!(
+            (&decision["mail"], &decision["reason"]),
+            (&json!("due"), &json!("follow-up-paused"))
+        );
+    }
+    assert_eq!(switch("resume").await.expect(200).body["status"], "active");
+    stack.advance("PT15M").await;
+    assert_eq!(stack.inbox().await.len(), 2);
+
+    stack
+        .admin(&format!("DELETE {path}"), Value::Null)
+        .await
+        .expect(200);
+    switch("pause").await.expect(404);
+    switch("resume").await.expect(404);
+}
+
+#[tokio::test]
+async fn a_pause_racing_changes_of_the_terms_is_never_lost_and_loses_none() {
+    let stack = Stack::start().await;
+    let promotion = stack.promotion(json!({})).await;
+    let created = stack.follow_up(&promotion, json!({})).await;
+    let path = format!("/v1/follow-ups/{}", created["id"].as_str().unwrap());
+    let calls = (0..8).map(|number| match number {
+        3 => (format!("POST {path}/pause"), Value::Null),
+        _ => {
+            let terms = rule(&promotion, &json!({"name": format!("Name {number}")}));
+            (format!("PUT {path}"), terms)
+        }
+    });
+    let mut tasks = tokio::task::JoinSet::new();
+    for (call, body) in calls {
+        let caller = integration::Caller::clone(&stack);
+        tasks.spawn(async move { caller.admin(&call, body).await.expect(200) });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let read = stack
+        .admin(&format!("GET {path}"), Value::Null)
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(
+        (&read["status"], &read["version"]),
+        (&json!("paused"), &json!(8))
+    );
 }

@@ -7,11 +7,13 @@
     reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
+mod arms;
 mod attempts;
 mod automatic;
 mod bootstraps;
 mod bound_codes;
 mod bulk;
+mod buyers;
 mod crash;
 mod doctor;
 mod events;
@@ -27,6 +29,7 @@ mod model;
 mod openapi;
 mod order_codes;
 mod orderings;
+mod orders;
 mod patching;
 mod pricing;
 mod promotions;

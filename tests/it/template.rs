@@ -141,7 +141,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 36] = [
+pub(crate) const CALLS: [(&str, &str); 40] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -162,6 +162,9 @@ pub(crate) const CALLS: [(&str, &str); 36] = [
     ("POST /v1/follow-ups/x/test", "create-promotion"),
     ("GET /v1/follow-ups/x/test/y", "create-promotion"),
     ("POST /v1/customers/forget", "create-promotion"),
+    ("POST /v1/follow-ups/x/pause", "create-promotion"),
+    ("POST /v1/follow-ups/x/resume", "create-promotion"),
+    ("GET /v1/orders/1", "create-promotion"),
     ("POST /v1/quotes", "redeem-code"),
     ("PUT /v1/redemptions/1", "redeem-code"),
     ("GET /v1/redemptions/1", "redeem-code"),

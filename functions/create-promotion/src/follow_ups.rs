@@ -3,15 +3,17 @@
 use axum::Router;
 use axum::extract::{Path, State as Shared};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::Fault;
-use shared::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms, MailTerms, Template};
+use shared::domain::follow_up::{
+    FollowUp, FollowUpId, FollowUpStatus, FollowUpTerms, MAX_VARIANTS, MailTerms, Template, Variant,
+};
 use shared::domain::promotion::ClaimCode;
 use shared::http::creating::{Creating, created};
 use shared::http::openapi::IdempotencyKey;
-use shared::http::{Body, Problem};
+use shared::http::{Body, NoBody, Problem};
 use shared::mailer::template;
 use shared::store::{DeletedFollowUp, Freshness};
 use utoipa::ToSchema;
@@ -22,12 +24,13 @@ pub(crate) fn routes() -> Router<State> {
     Router::new()
         .route("/v1/follow-ups", get(list).post(create))
         .route("/v1/follow-ups/{id}", get(read).put(replace).delete(delete))
+        .route("/v1/follow-ups/{id}/pause", post(pause))
+        .route("/v1/follow-ups/{id}/resume", post(resume))
 }
 
 /// Create a follow-up
 ///
-/// It applies to orders that arrive from then on. Several variants, a hold-out, reminders, a cooldown, first orders only and
-/// codes bound to their buyer are not built yet, and refused.
+/// It applies to orders that arrive from then on. Reminders are not built yet, and refused.
 #[utoipa::path(
     post,
     path = "/v1/follow-ups",
@@ -62,6 +65,8 @@ pub(crate) async fn create(
         id: FollowUpId::random(),
         version: 1,
         created_at: now,
+        experiment: 1,
+        status: FollowUpStatus::Active,
         terms,
     };
     let answer = serde_json::to_string(&follow_up).map_err(|error| Problem::unavailable(&error))?;
@@ -164,6 +169,63 @@ pub(crate) async fn delete(
     deleted.map(Body).ok_or_else(unknown)
 }
 
+/// Pause a follow-up
+///
+/// Orders earn their codes as ever, but mails wait until it is resumed, and go within 15 minutes after. A code may run out
+/// meanwhile; then its mail is withdrawn.
+#[utoipa::path(
+    post,
+    path = "/v1/follow-ups/{id}/pause",
+    operation_id = "pause_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The follow-up as it then stands.", body = FollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn pause(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    _: NoBody,
+) -> Result<Body<FollowUp>, Problem> {
+    switch(&state, id, FollowUpStatus::Paused).await
+}
+
+/// Resume a paused follow-up
+///
+/// What waited is sent within 15 minutes.
+#[utoipa::path(
+    post,
+    path = "/v1/follow-ups/{id}/resume",
+    operation_id = "resume_follow_up",
+    tag = "Follow-ups",
+    params(("id" = FollowUpId, Path, description = "The follow-up.")),
+    request_body = NoBody,
+    responses(
+        (status = 200, description = "The follow-up as it then stands.", body = FollowUp),
+        (status = 404, description = "There is no such follow-up."),
+    )
+)]
+pub(crate) async fn resume(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    _: NoBody,
+) -> Result<Body<FollowUp>, Problem> {
+    switch(&state, id, FollowUpStatus::Active).await
+}
+
+async fn switch(
+    state: &State,
+    id: String,
+    status: FollowUpStatus,
+) -> Result<Body<FollowUp>, Problem> {
+    let id = named(id).ok_or_else(unknown)?;
+    let follow_up = state.store.switch_follow_up(&id, status).await?;
+    follow_up.map(Body).ok_or_else(unknown)
+}
+
 /// The id a path names; text that is no id names no follow-up.
 fn named(id: String) -> Option<FollowUpId> {
     FollowUpId::try_from(id).ok()
@@ -177,29 +239,53 @@ fn unknown() -> Problem {
 async fn check(state: &State, terms: &FollowUpTerms, now: DateTime<Utc>) -> Result<(), Problem> {
     let mut faults = terms.faults();
     faults.extend(template_faults(&terms.mail, template::check));
-    // More variants than one are refused already, and must not cause a read each.
-    if let [variant] = terms.variants.as_slice() {
-        let known = state
-            .store
-            .promotion(&variant.promotion_id, Freshness::Now, now)
-            .await?;
-        let refuse = |detail| Fault::new("/variants/0/promotion_id", detail);
-        match known.map(|known| known.promotion.terms.claim_code) {
-            Some(ClaimCode::SingleUse) => {}
-            Some(ClaimCode::Group) => faults.push(refuse(
-                "this promotion is claimed with a shared word; a thank-you mail carries a single-use code",
-            )),
-            Some(ClaimCode::None) => faults.push(refuse(
-                "this promotion applies by itself; a thank-you mail carries a single-use code",
-            )),
-            None => faults.push(refuse("there is no such promotion")),
-        }
+    // More variants than that are refused already, and must not cause a read each.
+    if terms.variants.len() <= MAX_VARIANTS {
+        faults.extend(promotion_faults(state, &terms.variants, now).await?);
     }
     if faults.is_empty() {
         Ok(())
     } else {
         Err(faults.into())
     }
+}
+
+/// What is wrong with the promotions of variants. They have one currency, in which the minimum is meant and arms are compared.
+async fn promotion_faults(
+    state: &State,
+    variants: &[Variant],
+    now: DateTime<Utc>,
+) -> Result<Vec<Fault>, Problem> {
+    let mut faults = Vec::new();
+    let mut currency = None;
+    for (index, variant) in variants.iter().enumerate() {
+        let known = state
+            .store
+            .promotion(&variant.promotion_id, Freshness::Now, now)
+            .await?;
+        let mut refuse = |detail| {
+            let pointer = format!("/variants/{index}/promotion_id");
+            faults.push(Fault::new(pointer, detail));
+        };
+        let Some(known) = known else {
+            refuse("there is no such promotion");
+            continue;
+        };
+        match known.promotion.terms.claim_code {
+            ClaimCode::SingleUse => {}
+            ClaimCode::Group => refuse(
+                "this promotion is claimed with a shared word; a thank-you mail carries a single-use code",
+            ),
+            ClaimCode::None => refuse(
+                "this promotion applies by itself; a thank-you mail carries a single-use code",
+            ),
+        }
+        if *currency.get_or_insert(known.promotion.terms.currency) != known.promotion.terms.currency
+        {
+            refuse("this promotion has another currency than the first variant's");
+        }
+    }
+    Ok(faults)
 }
 
 /// What `check` finds in each template, pointed at from the root of the follow-up.

@@ -1,10 +1,11 @@
-//! `create-promotion`: the admin API for promotions, their codes, and follow-ups.
+//! `create-promotion`: the admin API for promotions, their codes, follow-ups, and what became of orders.
 
 mod codes;
 mod customers;
 mod follow_ups;
 mod listing;
 mod lookup;
+mod orders;
 mod patch;
 mod promotions;
 mod samples;
@@ -50,6 +51,9 @@ use shared::store::{Scope, Store};
     samples::test,
     samples::read_test,
     customers::forget,
+    follow_ups::pause,
+    follow_ups::resume,
+    orders::read,
 ))]
 struct Calls;
 
@@ -119,6 +123,7 @@ pub fn router(state: State) -> Router {
         .merge(follow_ups::routes())
         .merge(samples::routes())
         .merge(customers::routes())
+        .merge(orders::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

@@ -9,13 +9,14 @@ use chrono_tz::Tz;
 use shared::aws::Aws;
 use shared::checkout::{Checkout, CheckoutError};
 use shared::clock::Clock;
-use shared::domain::follow_up::FollowUp;
-use shared::domain::identity::Email;
+use shared::domain::follow_up::{Arm, FollowUp, FollowUpTerms, Variant};
+use shared::domain::identity::{Email, IdentityKey, PersonHash};
+use shared::domain::money::Currency;
 use shared::domain::order::{Buyer, OrderEvent, OrderEventKind};
 use shared::domain::outbox::Contact;
 use shared::domain::thank_you::{Decision, NoMail, Schedule, decide};
 use shared::env::{Env, StartError};
-use shared::store::{Freshness, Issue, StoreError, ThankYou};
+use shared::store::{Freshness, Gift, Issue, SeenEvent, Store, StoreError, ThankYou};
 
 /// What the function works with.
 #[derive(Clone, Debug)]
@@ -87,12 +88,19 @@ async fn work_off(
 ) -> Result<(), RecordError> {
     let now = state.clock.now();
     let order = read(record)?;
+    let received_at = received_at(&order, record, now);
+    let email = order.customer.email.as_ref();
+    let buyer = email.map(|email| state.checkout.identity.person(email));
+    let seen = state
+        .checkout
+        .store
+        .record_event(&order, buyer.as_ref(), received_at)
+        .await?;
     match order.kind {
         OrderEventKind::Completed => {
             Box::pin(codes::redeem(state, &order, now)).await?;
-            let received_at = received_at(&order, record, now);
             for follow_up in follow_ups {
-                follow(state, &order, follow_up, received_at, now).await?;
+                follow(state, &order, follow_up, &seen, received_at, now).await?;
             }
         }
         OrderEventKind::Cancelled | OrderEventKind::Refunded => {
@@ -127,18 +135,13 @@ async fn follow(
     state: &State,
     order: &OrderEvent,
     follow_up: &FollowUp,
+    seen: &SeenEvent,
     received_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
     let store = &state.checkout.store;
     let terms = &follow_up.terms;
-    let Some(variant) = terms.variants.first() else {
-        return Ok(());
-    };
-    let promotion = store
-        .promotion(&variant.promotion_id, Freshness::Remembered, now)
-        .await?;
-    let currency = promotion.map(|known| known.promotion.terms.currency);
+    let currency = currency(store, follow_up, now).await?;
     let email = match decide(order, &terms.conditions, currency) {
         Decision::Mail(email) => email,
         Decision::NoMail(reason) => {
@@ -148,36 +151,82 @@ async fn follow(
             return Ok(());
         }
     };
-    let schedule = Schedule::plan(
-        received_at,
-        variant.delay,
-        terms.code_valid_days,
-        state.zone,
-    )
-    .ok_or(RecordError::BeyondCalendar)?;
+    if terms.conditions.first_order_only && !seen.first_order {
+        store
+            .record_no_mail(&order.order_id, follow_up, NoMail::NotFirstOrder, now)
+            .await?;
+        return Ok(());
+    }
+    let person = state.checkout.identity.person(email);
+    let draw = state
+        .checkout
+        .identity
+        .draw(&person, &follow_up.experiment_name());
+    let variant = match terms.arm(draw) {
+        None => return Ok(()),
+        Some(Arm::Holdout) => None,
+        Some(Arm::Variant(variant)) => Some(variant),
+    };
+    let schedule = |variant: &Variant| {
+        Schedule::plan(
+            received_at,
+            variant.delay,
+            terms.code_valid_days,
+            state.zone,
+        )
+        .ok_or(RecordError::BeyondCalendar)
+    };
+    let planned = variant.map(schedule).transpose()?;
+    let contact = planned.map(|plan| contact(&order.customer, email, plan.forget_at));
+    let bound_to = bound_to(&state.checkout.identity, terms, &order.customer);
+    let gift = variant.zip(planned).zip(contact.as_ref());
     let thank_you = ThankYou {
         order_id: &order.order_id,
         follow_up,
-        variant,
-        person: &state.checkout.identity.person(email),
-        contact: &contact(&order.customer, email, schedule.forget_at),
-        schedule,
+        person: &person,
+        gift: gift.map(|((variant, schedule), contact)| Gift {
+            variant,
+            contact,
+            schedule,
+            bound_to: &bound_to,
+        }),
+        received_at,
         now,
     };
-    match store.issue_thank_you(&thank_you).await? {
-        Issue::Issued | Issue::DecidedBefore => {}
-        Issue::Forgotten => {
-            store
-                .record_no_mail(&order.order_id, follow_up, NoMail::Suppressed, now)
-                .await?;
-        }
-        Issue::Cancelled => {
-            store
-                .record_no_mail(&order.order_id, follow_up, NoMail::Cancelled, now)
-                .await?;
-        }
-    }
+    let reason = match store.issue_thank_you(&thank_you).await? {
+        Issue::Issued | Issue::DecidedBefore => return Ok(()),
+        Issue::Cancelled => NoMail::Cancelled,
+        Issue::Forgotten => NoMail::Suppressed,
+        Issue::Refused(reason) => reason,
+    };
+    store
+        .record_no_mail(&order.order_id, follow_up, reason, now)
+        .await?;
     Ok(())
+}
+
+/// The currency in which a follow-up's minimum is meant: that of its promotions, which have the same.
+async fn currency(
+    store: &Store,
+    follow_up: &FollowUp,
+    now: DateTime<Utc>,
+) -> Result<Option<Currency>, StoreError> {
+    let Some(variant) = follow_up.terms.variants.first() else {
+        return Ok(None);
+    };
+    let known = store
+        .promotion(&variant.promotion_id, Freshness::Remembered, now)
+        .await?;
+    Ok(known.map(|known| known.promotion.terms.currency))
+}
+
+/// Whom a code is bound to, if it is: its buyer, by the shop's id and by address, because a checkout may give either.
+fn bound_to(key: &IdentityKey, terms: &FollowUpTerms, buyer: &Buyer) -> Vec<PersonHash> {
+    if !terms.bind_to_buyer {
+        return Vec::new();
+    }
+    let email = buyer.email.as_ref().map(Email::as_str);
+    key.people(buyer.id.as_deref(), email, None)
 }
 
 fn contact(buyer: &Buyer, email: &Email, forget_at: DateTime<Utc>) -> Contact {

@@ -19,7 +19,7 @@ use shared::domain::outbox::{MailId, MailState, OutboxMail};
 use shared::env::{Env, StartError};
 use shared::mailer::{Mailer, SendError};
 use shared::secrets::{CodeKeys, fetch_identity_key};
-use shared::store::{Claim, MailChange, Store, StoreError};
+use shared::store::{Block, Claim, MailChange, Store, StoreError};
 
 use settings::Settings;
 
@@ -35,6 +35,8 @@ const SETTLING_TIME: TimeDelta = TimeDelta::minutes(60);
 const STOPPED_PAUSE: TimeDelta = TimeDelta::minutes(15);
 const QUOTA_PAUSE: TimeDelta = TimeDelta::hours(1);
 const STAFF_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// How long a mail waits before it is looked at again whether its follow-up was resumed.
+const PAUSED_PAUSE: TimeDelta = TimeDelta::minutes(15);
 /// Longest wait after SES asked to slow down. Source: webhooks-and-mail.md §8.2.
 const MAX_SLOW_DOWN_MINUTES: i64 = 10;
 /// The kind of all mails so far, as SES tag and list name.
@@ -184,6 +186,9 @@ async fn attend(state: &State, id: &MailId) -> Result<Option<Step>, StoreError> 
         }
         MailState::Due | MailState::Unsettled => match state.store.claim_mail(&mail, now).await? {
             Claim::Moved => Ok(None),
+            Claim::Blocked(block @ Block::FollowUpPaused) => {
+                record(state, &mail, waiting(&mail, now, block).into()).await
+            }
             Claim::Blocked(block) => {
                 record(state, &mail, given_up(&mail, block.reason()).into()).await
             }
@@ -267,6 +272,18 @@ fn unknown(mail: &OutboxMail, since: DateTime<Utc>) -> MailChange {
         MailChange::Unsettled {
             decide_at: since + SETTLING_TIME,
         }
+    }
+}
+
+/// A mail that must not be sent yet; one that may have been sent before stays known as that.
+fn waiting(mail: &OutboxMail, now: DateTime<Utc>, block: Block) -> MailChange {
+    let at = now + PAUSED_PAUSE;
+    match mail.state {
+        MailState::Unsettled => MailChange::Unsettled { decide_at: at },
+        _ => MailChange::DueAgain {
+            at,
+            reason: block.reason().to_owned(),
+        },
     }
 }
 

@@ -1,6 +1,8 @@
 //! Follow-ups: "when an order completes, wait, then mail a code".
 
+mod arms;
 mod check;
+mod places;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +16,12 @@ use super::code::PromotionId;
 use super::money::Amount;
 use super::period::Period;
 
-pub use check::{MAX_CODE_VALID_DAYS, MAX_DELAY, MAX_NAME_CHARS, MAX_VARIANT_NAME_CHARS};
+pub use arms::{Arm, Draw, HOLDOUT};
+pub use check::{
+    MAX_CODE_VALID_DAYS, MAX_DELAY, MAX_HOLDOUT_PERCENT, MAX_NAME_CHARS, MAX_VARIANT_NAME_CHARS,
+    MAX_VARIANTS,
+};
+pub use places::{MAX_COOLDOWN_DAYS, MAX_PER_ADDRESS, Place, Places};
 
 /// A follow-up's id: `fu_` and 16 random symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,11 +99,12 @@ pub struct FollowUpTerms {
     #[serde(default)]
     pub conditions: Conditions,
     /// What is sent and when; buyers are spread over them by weight.
-    #[schema(min_items = 1, max_items = 1)]
+    #[schema(min_items = 1, max_items = 10)]
     pub variants: Vec<Variant>,
-    /// Share of buyers who get nothing, to compare with: 0 to 90 percent.
+    /// Share of buyers who get nothing, to compare with: 0 to 90 percent. Whoever is held out stays so, until variants, weights
+    /// or hold-out change.
     #[serde(default)]
-    #[schema(maximum = 0, default = 0)]
+    #[schema(maximum = 90, default = 0)]
     pub holdout_percent: u8,
     /// Days a code is valid after its mail is due, rounded up to the end of the day in the shop's zone.
     #[serde(default = "thirty_days")]
@@ -124,11 +132,16 @@ pub struct Conditions {
     pub min_total: Amount,
     /// Whether the buyer must have agreed to marketing mail.
     pub require_consent: bool,
-    /// Whether it is for a buyer's first order only.
+    /// Whether it is for a buyer's first order only: no other completed order of theirs is known, but for cancelled ones.
     pub first_order_only: bool,
-    /// Days in which a buyer gets at most one mail of this follow-up; 0 for no such limit.
-    #[schema(maximum = 0)]
+    /// Days, from one order's arrival to another's, in which a buyer gets at most one mail of this follow-up; 0 for no such
+    /// limit.
+    #[schema(maximum = 365)]
     pub cooldown_days: u16,
+    /// Most mails of this follow-up that a buyer ever gets; no limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100)]
+    pub max_per_address: Option<u32>,
 }
 
 impl Default for Conditions {
@@ -138,6 +151,7 @@ impl Default for Conditions {
             require_consent: true,
             first_order_only: false,
             cooldown_days: 0,
+            max_per_address: None,
         }
     }
 }
@@ -146,7 +160,8 @@ impl Default for Conditions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// What staff call it.
+    /// What staff call it; statistics know its codes by the channel `thank-you/` and this name in small letters, other symbols
+    /// than ASCII letters, digits and `._/-` as `-`.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// The promotion whose code is mailed.
@@ -159,8 +174,8 @@ pub struct Variant {
     pub weight: u32,
 }
 
-fn one() -> u32 {
-    1
+fn one<T: From<u8>>() -> T {
+    T::from(1)
 }
 
 /// Who the mail is from and what it says.
@@ -203,6 +218,17 @@ pub struct Template {
     pub body: String,
 }
 
+/// Whether a follow-up's mails go out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowUpStatus {
+    /// They are sent when they are due.
+    #[default]
+    Active,
+    /// Orders earn their codes and mails as ever, but the mails wait.
+    Paused,
+}
+
 /// A stored follow-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FollowUp {
@@ -212,6 +238,12 @@ pub struct FollowUp {
     pub version: u64,
     /// When it was created.
     pub created_at: DateTime<Utc>,
+    /// The version from which its variants, weights and hold-out stand: buyers stay in their arms until these change.
+    #[serde(default = "one")]
+    pub experiment: u64,
+    /// Whether its mails go out.
+    #[serde(default)]
+    pub status: FollowUpStatus,
     /// The rule.
     #[serde(flatten)]
     pub terms: FollowUpTerms,

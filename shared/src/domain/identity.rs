@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
 
+use super::follow_up::Draw;
+
 /// Longest address SMTP carries, in bytes. Source: RFC 5321 §4.5.3.1.3 less the angle brackets.
 const MAX_EMAIL_BYTES: usize = 254;
 
@@ -139,6 +141,7 @@ pub struct IdentityKey {
     people: [u8; 32],
     requests: [u8; 32],
     links: [u8; 32],
+    arms: [u8; 32],
 }
 
 impl IdentityKey {
@@ -161,6 +164,7 @@ impl IdentityKey {
             people: key(b"okaeri/people/v1"),
             requests: key(b"okaeri/requests/v1"),
             links: key(b"okaeri/links/v1"),
+            arms: key(b"okaeri/arms/v1"),
         }
     }
 
@@ -208,6 +212,16 @@ impl IdentityKey {
     /// Tells one request body from another without keeping it: 64 hex digits.
     pub fn fingerprint(&self, body: &[u8]) -> String {
         hex(&mac(&self.requests, body))
+    }
+
+    /// What a buyer draws in an experiment: always the same, and for anyone without the key as good as random.
+    pub fn draw(&self, person: &PersonHash, experiment: &str) -> Draw {
+        let message = [person.as_str().as_bytes(), b"\0", experiment.as_bytes()].concat();
+        let bits = mac(&self.arms, &message)
+            .into_iter()
+            .take(16)
+            .fold(0, |bits, byte| (bits << 8) | u128::from(byte));
+        Draw::from_bits(bits)
     }
 
     /// The token of a person's unsubscribe link: `u1.<payload>.<signature>`, URL-safe, without the address. It never expires.

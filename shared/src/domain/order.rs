@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::identity::Email;
 use super::money::{Amount, Currency};
@@ -98,7 +99,7 @@ impl From<Source> for String {
 }
 
 /// What happened to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum OrderEventKind {
     /// Paid for (or fulfilled, as the shop chooses to report): earns a thank-you mail.
     #[serde(rename = "order.completed")]
@@ -109,6 +110,17 @@ pub enum OrderEventKind {
     /// Refunded in full: the same as cancelled. Partial refunds never become an event.
     #[serde(rename = "order.refunded")]
     Refunded,
+}
+
+impl OrderEventKind {
+    /// The kind as events name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "order.completed",
+            Self::Cancelled => "order.cancelled",
+            Self::Refunded => "order.refunded",
+        }
+    }
 }
 
 /// The buyer, as far as the shop tells. Text that is no usable address counts as no address.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::code::{PromotionId, Serial};
 use super::follow_up::{FollowUpId, random_symbols};
@@ -61,7 +62,7 @@ impl fmt::Display for MailId {
 }
 
 /// Where a mail stands (webhooks-and-mail.md §8.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MailState {
     /// Waits for its time (or for another try).

@@ -25,10 +25,36 @@ pub enum NoMail {
     NoConsent,
     /// The order's total is below the follow-up's minimum.
     BelowMinimum,
+    /// It is not the buyer's first order, and the follow-up is for those.
+    NotFirstOrder,
+    /// The buyer was thanked not long ago.
+    Cooldown,
+    /// The buyer was thanked as often as the follow-up allows.
+    AddressCap,
+    /// The buyer fell into the hold-out.
+    Holdout,
     /// The order was cancelled or refunded.
     Cancelled,
     /// The buyer asked to be forgotten.
     Suppressed,
+}
+
+impl NoMail {
+    /// The reason as it is answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Marketplace => "marketplace",
+            Self::NoAddress => "no-address",
+            Self::NoConsent => "no-consent",
+            Self::BelowMinimum => "below-minimum",
+            Self::NotFirstOrder => "not-first-order",
+            Self::Cooldown => "cooldown",
+            Self::AddressCap => "address-cap",
+            Self::Holdout => "holdout",
+            Self::Suppressed => "suppressed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Whether an order earns a mail.

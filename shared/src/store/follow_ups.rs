@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::transaction::{Action, Expression, TransactError};
 use super::{CreateError, Created, Idempotency, Item, Store, StoreError, keys, retry, write};
-use crate::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms};
+use crate::domain::follow_up::{FollowUp, FollowUpId, FollowUpStatus, FollowUpTerms};
 
 /// The current item of a follow-up. A deleted one stays, so that a mail's claim can see that it is deleted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,8 +95,14 @@ impl Store {
             if seen.terms == *terms {
                 return Ok(Some(seen));
             }
+            let version = seen.version.saturating_add(1);
             let next = FollowUp {
-                version: seen.version.saturating_add(1),
+                version,
+                experiment: if seen.terms.same_arms(terms) {
+                    seen.experiment
+                } else {
+                    version
+                },
                 terms: terms.clone(),
                 ..seen.clone()
             };
@@ -105,6 +111,37 @@ impl Store {
                 Action::PutNew(version_item(&next)?),
             ];
             match self.transact(actions).await {
+                Ok(()) => return Ok(Some(next)),
+                Err(TransactError::Store(error)) => return Err(error),
+                // Somebody else changed it meanwhile: what it is now decides.
+                Err(TransactError::Cancelled(_)) => attempts.pause().await?,
+            }
+        }
+    }
+
+    /// Pauses or resumes a follow-up; doing it again changes nothing. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is not confirmed.
+    pub async fn switch_follow_up(
+        &self,
+        id: &FollowUpId,
+        status: FollowUpStatus,
+    ) -> Result<Option<FollowUp>, StoreError> {
+        let mut attempts = retry::Attempts::new();
+        loop {
+            let Some(seen) = self.follow_up(id).await? else {
+                return Ok(None);
+            };
+            if seen.status == status {
+                return Ok(Some(seen));
+            }
+            let next = FollowUp {
+                status,
+                ..seen.clone()
+            };
+            let put = Action::Put(item(&current(&next))?, unchanged_since(&seen));
+            match self.transact(vec![put]).await {
                 Ok(()) => return Ok(Some(next)),
                 Err(TransactError::Store(error)) => return Err(error),
                 // Somebody else changed it meanwhile: what it is now decides.
@@ -178,11 +215,39 @@ fn version_item(follow_up: &FollowUp) -> Result<Item, StoreError> {
     )
 }
 
-/// That nobody changed or deleted a follow-up since it was seen.
+/// That nobody changed, paused, resumed or deleted a follow-up since it was seen.
 fn unchanged_since(seen: &FollowUp) -> Expression {
-    Expression::new("#version = :seen AND attribute_not_exists(deleted_at)")
-        .name("#version", "version")
-        .number(":seen", seen.version)
+    let status = match seen.status {
+        FollowUpStatus::Active => "active",
+        FollowUpStatus::Paused => PAUSED,
+    };
+    Expression::new(
+        "#version = :seen AND attribute_not_exists(deleted_at) \
+         AND (#status = :status OR attribute_not_exists(#status))",
+    )
+    .name("#version", "version")
+    .name("#status", "status")
+    .number(":seen", seen.version)
+    .string(":status", status)
+}
+
+/// A paused follow-up's `status`.
+const PAUSED: &str = "paused";
+
+/// That mails of a follow-up may be sent.
+pub(super) fn sends() -> Expression {
+    Expression::new(
+        "attribute_exists(pk) AND attribute_not_exists(deleted_at) \
+         AND (attribute_not_exists(#status) OR #status <> :paused)",
+    )
+    .name("#status", "status")
+    .string(":paused", PAUSED)
+}
+
+/// Whether the item for which [`sends`] failed is a follow-up that is only paused.
+pub(super) fn is_paused(item: &Item) -> bool {
+    let status = item.get("status").and_then(|status| status.as_s().ok());
+    status.is_some_and(|status| status == PAUSED) && !item.contains_key("deleted_at")
 }
 
 #[cfg(test)]
@@ -202,6 +267,8 @@ mod tests {
             id: FollowUpId::random(),
             version: 1,
             created_at: "2026-11-22T03:04:05.678Z".parse().unwrap(),
+            experiment: 1,
+            status: FollowUpStatus::Active,
             terms: terms.unwrap(),
         };
         let seen: Current = read(item(&current(&follow_up)).unwrap()).unwrap();

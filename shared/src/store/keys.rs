@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
-use crate::domain::order::OrderId;
+use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::MailId;
 
 /// Partition and sort key of one item.
@@ -178,6 +178,17 @@ pub(super) fn order_marker(order: &OrderId, follow_up: &FollowUpId) -> Key {
     )
 }
 
+/// What the sort keys of the events seen about an order begin with.
+pub(super) const EVENT_PREFIX: &str = "event#";
+
+/// That an event of this kind was seen about an order.
+pub(super) fn order_event(order: &OrderId, kind: OrderEventKind) -> Key {
+    Key::new(
+        order_partition(order),
+        format!("{EVENT_PREFIX}{}", kind.as_str()),
+    )
+}
+
 /// That an order was cancelled or refunded.
 pub(super) fn tombstone(order: &OrderId) -> Key {
     Key::new(order_partition(order), "tombstone")
@@ -224,6 +235,19 @@ pub(super) fn test_mail_id(partition: &str) -> Option<MailId> {
 /// Address, name and locale of a person.
 pub(super) fn contact(person: &PersonHash) -> Key {
     Key::new(person_partition(person), CONTACT)
+}
+
+/// A buyer's completed orders, as far as it matters which was the first.
+pub(super) fn buyer_orders(person: &PersonHash) -> Key {
+    Key::new(format!("person#{}", person.as_str()), "orders")
+}
+
+/// The orders for which a buyer was thanked under a follow-up that limits how often.
+pub(super) fn places(person: &PersonHash, follow_up: &FollowUpId) -> Key {
+    Key::new(
+        format!("person#{}", person.as_str()),
+        format!("follow-up#{follow_up}"),
+    )
 }
 
 /// That a person must not be mailed; kept for good.

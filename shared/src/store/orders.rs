@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::forgetting::PersonMail;
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{CodeItem, CodeState, Item, Store, StoreError, due, keys, retry, schema, write};
+use super::{
+    CodeItem, CodeState, Item, SeenEvent, Store, StoreError, due, keys, retry, schema, write,
+};
 use crate::domain::channel::Channel;
 use crate::domain::code::{PromotionId, Serial};
-use crate::domain::follow_up::{FollowUp, FollowUpId, Variant};
+use crate::domain::follow_up::{FollowUp, FollowUpId, HOLDOUT, Variant};
 use crate::domain::identity::PersonHash;
 use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::{Contact, MailId, MailState, OutboxMail};
@@ -28,6 +30,12 @@ pub struct OrderMarker {
     pub decided_at: DateTime<Utc>,
     /// What it decided.
     pub outcome: OrderOutcome,
+    /// The arm the buyer fell into: a variant's name or `holdout`. None if the order did not meet the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<String>,
+    /// Who fell into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonHash>,
 }
 
 /// What a follow-up decided about an order.
@@ -59,29 +67,48 @@ pub struct Tombstone {
     pub at: DateTime<Utc>,
 }
 
-/// A thank-you to be issued.
+/// What an order that meets a follow-up's conditions earns.
 #[derive(Clone, Debug)]
 pub struct ThankYou<'a> {
     /// The order that earned it.
     pub order_id: &'a OrderId,
     /// The follow-up under which it did.
     pub follow_up: &'a FollowUp,
-    /// The arm the buyer fell into.
-    pub variant: &'a Variant,
     /// The buyer.
     pub person: &'a PersonHash,
+    /// The code and mail; none for a buyer in the hold-out.
+    pub gift: Option<Gift<'a>>,
+    /// When the order arrived.
+    pub received_at: DateTime<Utc>,
+    /// The present.
+    pub now: DateTime<Utc>,
+}
+
+/// A code and its mail, to be issued.
+#[derive(Clone, Debug)]
+pub struct Gift<'a> {
+    /// The arm the buyer fell into.
+    pub variant: &'a Variant,
     /// How to reach them; kept at least until its `forget_at`.
     pub contact: &'a Contact,
     /// When the mail is due and the code ends.
     pub schedule: Schedule,
-    /// The present.
-    pub now: DateTime<Utc>,
+    /// Who alone may use the code; anybody, if nobody is named.
+    pub bound_to: &'a [PersonHash],
+}
+
+impl ThankYou<'_> {
+    fn arm(&self) -> &str {
+        self.gift
+            .as_ref()
+            .map_or(HOLDOUT, |gift| gift.variant.name.as_str())
+    }
 }
 
 /// What became of a thank-you.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Issue {
-    /// Code and mail are in the table.
+    /// Code and mail (or that the buyer is held out) are in the table.
     Issued,
     /// The follow-up had dealt with the order before (possibly by an earlier try whose answer was lost).
     DecidedBefore,
@@ -89,6 +116,8 @@ pub enum Issue {
     Cancelled,
     /// The buyer asked to be forgotten.
     Forgotten,
+    /// The buyer was thanked too often or too lately.
+    Refused(NoMail),
 }
 
 /// Places of the actions in the transaction of [`Store::issue_thank_you`] whose refusal ends it.
@@ -97,21 +126,35 @@ const TOMBSTONE: usize = 1;
 const SUPPRESSION: usize = 2;
 
 impl Store {
-    /// Issues a code and queues its mail, unless the follow-up has dealt with the order or the order was cancelled: one
-    /// transaction, all or nothing.
+    /// Issues a code and queues its mail, or records that the buyer is held out, unless the follow-up has dealt with the order,
+    /// the order was cancelled or the buyer forgotten: one transaction, all or nothing.
     ///
     /// # Errors
     /// [`StoreError`] if it is not confirmed; trying again never issues a second code.
     pub async fn issue_thank_you(&self, thank_you: &ThankYou<'_>) -> Result<Issue, StoreError> {
         let mut attempts = retry::Attempts::new();
         loop {
-            let known: Option<Contact> = self.get(&keys::contact(thank_you.person)).await?;
-            let actions = issue_actions(
-                thank_you,
-                MailId::random(),
-                Serial::random_thank_you(),
-                known.as_ref(),
-            )?;
+            let place = self
+                .taking_a_place(
+                    thank_you.follow_up,
+                    thank_you.person,
+                    thank_you.order_id,
+                    thank_you.received_at,
+                )
+                .await?;
+            let place = match place {
+                Ok(place) => place,
+                Err(reason) => return Ok(Issue::Refused(reason)),
+            };
+            let mut actions = match &thank_you.gift {
+                None => marker_actions(thank_you, holdout())?,
+                Some(gift) => {
+                    let known: Option<Contact> = self.get(&keys::contact(thank_you.person)).await?;
+                    let (mail_id, serial) = (MailId::random(), Serial::random_thank_you());
+                    issue_actions(thank_you, gift, mail_id, serial, known.as_ref())?
+                }
+            };
+            actions.extend(place);
             match self.transact(actions).await {
                 Ok(()) => return Ok(Issue::Issued),
                 Err(TransactError::Store(error)) => return Err(error),
@@ -137,8 +180,9 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let outcome = OrderOutcome::NoMail { reason };
-        let marker = marker_item(order_id, follow_up, outcome, now)?;
-        self.put_once(marker).await
+        let marker = marker(follow_up, outcome, now);
+        let item = write(&keys::order_marker(order_id, &follow_up.id), &marker)?;
+        self.put_once(item).await
     }
 
     /// Marks an order as cancelled and takes back what it earned: mails not yet sent are withdrawn, unused codes voided.
@@ -157,16 +201,21 @@ impl Store {
         self.put_once(tombstone).await?;
         // Whatever is issued after the tombstone fails its check, so this strongly consistent read sees all there is.
         for marker in self.order_markers(order_id).await? {
-            if let OrderOutcome::Mail {
-                mail_id,
-                promotion_id,
-                serial,
-            } = marker.outcome
-            {
-                self.take_back(&mail_id, &promotion_id, serial).await?;
+            match (&marker.outcome, &marker.person) {
+                (OrderOutcome::Mail { .. }, _) => self.take_back(order_id, &marker).await?,
+                (OrderOutcome::NoMail { .. }, Some(person)) => {
+                    self.give_back_place(&marker.follow_up_id, person, order_id)
+                        .await?;
+                }
+                (OrderOutcome::NoMail { .. }, None) => {}
             }
         }
-        Ok(())
+        let completed = keys::order_event(order_id, OrderEventKind::Completed);
+        let seen: Option<SeenEvent> = self.get(&completed).await?;
+        match seen.and_then(|seen| seen.person) {
+            Some(person) => self.leave_orders(&person, order_id).await,
+            None => Ok(()),
+        }
     }
 
     /// That the order was cancelled or refunded, strongly consistent, if it was.
@@ -191,23 +240,32 @@ impl Store {
         self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 
-    /// Withdraws a mail that is still due and voids its code if unused, together.
-    async fn take_back(
-        &self,
-        mail_id: &MailId,
-        promotion_id: &PromotionId,
-        serial: Serial,
-    ) -> Result<(), StoreError> {
+    /// Withdraws a mail that is still due and gives its place back, and voids its code if unused, together.
+    async fn take_back(&self, order_id: &OrderId, marker: &OrderMarker) -> Result<(), StoreError> {
+        let OrderOutcome::Mail {
+            mail_id,
+            promotion_id,
+            serial,
+        } = &marker.outcome
+        else {
+            return Ok(());
+        };
         let mut attempts = retry::Attempts::new();
         loop {
             let mail: Option<OutboxMail> = self.get(&keys::mail(mail_id)).await?;
-            let code: Option<CodeItem> = self.get(&keys::code(promotion_id, serial)).await?;
+            let code: Option<CodeItem> = self.get(&keys::code(promotion_id, *serial)).await?;
             let mut actions = Vec::new();
             if mail.is_some_and(|mail| mail.state == MailState::Due) {
                 actions.push(withdrawal(mail_id));
+                if let Some(person) = &marker.person {
+                    let place = self
+                        .giving_back_a_place(&marker.follow_up_id, person, order_id)
+                        .await?;
+                    actions.extend(place);
+                }
             }
             if code.is_some_and(|code| code.state == CodeState::Unused) {
-                actions.push(voiding(promotion_id, serial));
+                actions.push(voiding(promotion_id, *serial));
             }
             if actions.is_empty() {
                 return Ok(());
@@ -215,7 +273,7 @@ impl Store {
             match self.transact(actions).await {
                 Ok(()) => return Ok(()),
                 Err(TransactError::Store(error)) => return Err(error),
-                // One of the two has moved on: look again.
+                // Something of it has moved on: look again.
                 Err(TransactError::Cancelled(_)) => attempts.pause().await?,
             }
         }
@@ -241,41 +299,58 @@ fn judge(outcomes: &[Outcome]) -> Option<Issue> {
 
 fn issue_actions(
     thank_you: &ThankYou<'_>,
+    gift: &Gift<'_>,
     mail_id: MailId,
     serial: Serial,
     known: Option<&Contact>,
 ) -> Result<Vec<Action>, StoreError> {
-    let promotion_id = &thank_you.variant.promotion_id;
+    let promotion_id = &gift.variant.promotion_id;
     let outcome = OrderOutcome::Mail {
         mail_id: mail_id.clone(),
         promotion_id: promotion_id.clone(),
         serial,
     };
-    let marker = marker_item(
-        thank_you.order_id,
-        thank_you.follow_up,
-        outcome,
-        thank_you.now,
-    )?;
+    let code = code(thank_you, gift, serial);
+    let pointer = pointer_item(thank_you, gift, &mail_id)?;
+    let mut actions = marker_actions(thank_you, outcome)?;
+    actions.extend([
+        Action::PutNew(write(&keys::code(promotion_id, serial), &code)?),
+        Action::PutNew(mail_item(thank_you, gift, mail_id, serial)?),
+        contact_action(thank_you.person, gift.contact, known)?,
+        Action::PutNew(pointer),
+    ]);
+    Ok(actions)
+}
+
+/// What is written whatever arm the buyer fell into.
+fn marker_actions(
+    thank_you: &ThankYou<'_>,
+    outcome: OrderOutcome,
+) -> Result<Vec<Action>, StoreError> {
+    let (order_id, follow_up) = (thank_you.order_id, thank_you.follow_up);
+    let marker = OrderMarker {
+        arm: Some(thank_you.arm().to_owned()),
+        person: Some(thank_you.person.clone()),
+        ..marker(follow_up, outcome, thank_you.now)
+    };
     let not_cancelled = Expression::new("attribute_not_exists(pk)");
     let not_forgotten = Expression::new("attribute_not_exists(forgotten_at)");
-    let pointer = pointer_item(thank_you, &mail_id)?;
     Ok(vec![
-        Action::PutNew(marker),
-        Action::Check(keys::tombstone(thank_you.order_id), not_cancelled),
-        Action::Check(keys::suppression(thank_you.person), not_forgotten),
         Action::PutNew(write(
-            &keys::code(promotion_id, serial),
-            &code(thank_you, serial),
+            &keys::order_marker(order_id, &follow_up.id),
+            &marker,
         )?),
-        Action::PutNew(mail_item(thank_you, mail_id, serial)?),
-        contact_action(thank_you, known)?,
-        Action::PutNew(pointer),
+        Action::Check(keys::tombstone(order_id), not_cancelled),
+        Action::Check(keys::suppression(thank_you.person), not_forgotten),
     ])
 }
 
 /// Finds the mail for its person, as long as it may be unsent.
-fn pointer_item(thank_you: &ThankYou<'_>, mail_id: &MailId) -> Result<Item, StoreError> {
+fn pointer_item(
+    thank_you: &ThankYou<'_>,
+    gift: &Gift<'_>,
+    mail_id: &MailId,
+) -> Result<Item, StoreError> {
     let pointer = PersonMail {
         mail_id: mail_id.clone(),
     };
@@ -284,54 +359,60 @@ fn pointer_item(thank_you: &ThankYou<'_>, mail_id: &MailId) -> Result<Item, Stor
         code_expires_at,
         forget_at,
         ..
-    } = thank_you.schedule;
+    } = gift.schedule;
     schema::set_ttl(&mut item, code_expires_at.max(forget_at));
     Ok(item)
 }
 
-fn marker_item(
-    order_id: &OrderId,
-    follow_up: &FollowUp,
-    outcome: OrderOutcome,
-    now: DateTime<Utc>,
-) -> Result<Item, StoreError> {
-    let marker = OrderMarker {
+fn holdout() -> OrderOutcome {
+    let reason = NoMail::Holdout;
+    OrderOutcome::NoMail { reason }
+}
+
+fn marker(follow_up: &FollowUp, outcome: OrderOutcome, now: DateTime<Utc>) -> OrderMarker {
+    OrderMarker {
         follow_up_id: follow_up.id.clone(),
         follow_up_version: follow_up.version,
         decided_at: now,
         outcome,
-    };
-    write(&keys::order_marker(order_id, &follow_up.id), &marker)
+        arm: None,
+        person: None,
+    }
 }
 
-fn code(thank_you: &ThankYou<'_>, serial: Serial) -> CodeItem {
+fn code(thank_you: &ThankYou<'_>, gift: &Gift<'_>, serial: Serial) -> CodeItem {
     CodeItem {
         serial,
         state: CodeState::Unused,
         order_id: None,
         redeemed_at: None,
         held_until_ms: None,
-        channel: Some(Channel::thank_you(&thank_you.variant.name)),
-        expires_ms: Some(thank_you.schedule.code_expires_at.timestamp_millis()),
-        bound_to: Vec::new(),
+        channel: Some(Channel::thank_you(&gift.variant.name)),
+        expires_ms: Some(gift.schedule.code_expires_at.timestamp_millis()),
+        bound_to: gift.bound_to.to_vec(),
         issued_to: Some(thank_you.person.clone()),
         earned_by: Some(thank_you.order_id.clone()),
     }
 }
 
-fn mail_item(thank_you: &ThankYou<'_>, id: MailId, serial: Serial) -> Result<Item, StoreError> {
-    let due_at = thank_you.schedule.due_at;
+fn mail_item(
+    thank_you: &ThankYou<'_>,
+    gift: &Gift<'_>,
+    id: MailId,
+    serial: Serial,
+) -> Result<Item, StoreError> {
+    let due_at = gift.schedule.due_at;
     let mail = OutboxMail {
         id,
         state: MailState::Due,
         follow_up_id: thank_you.follow_up.id.clone(),
         follow_up_version: thank_you.follow_up.version,
-        variant: thank_you.variant.name.clone(),
+        variant: gift.variant.name.clone(),
         order_id: thank_you.order_id.clone(),
         person: thank_you.person.clone(),
-        promotion_id: thank_you.variant.promotion_id.clone(),
+        promotion_id: gift.variant.promotion_id.clone(),
         serial,
-        code_expires_at: thank_you.schedule.code_expires_at,
+        code_expires_at: gift.schedule.code_expires_at,
         due_at,
         created_at: thank_you.now,
         attempt: 0,
@@ -348,15 +429,19 @@ fn mail_item(thank_you: &ThankYou<'_>, id: MailId, serial: Serial) -> Result<Ite
 
 /// Keeps the newest address, for the longest of the times asked for. Where there is an item, the write rests on its time not
 /// having moved since it was read.
-fn contact_action(thank_you: &ThankYou<'_>, known: Option<&Contact>) -> Result<Action, StoreError> {
-    let kept_until = known.map_or(thank_you.contact.forget_at, |known| {
-        known.forget_at.max(thank_you.contact.forget_at)
+fn contact_action(
+    person: &PersonHash,
+    contact: &Contact,
+    known: Option<&Contact>,
+) -> Result<Action, StoreError> {
+    let kept_until = known.map_or(contact.forget_at, |known| {
+        known.forget_at.max(contact.forget_at)
     });
     let contact = Contact {
         forget_at: kept_until,
-        ..thank_you.contact.clone()
+        ..contact.clone()
     };
-    let mut item = write(&keys::contact(thank_you.person), &contact)?;
+    let mut item = write(&keys::contact(person), &contact)?;
     schema::set_ttl(&mut item, kept_until);
     let Some(known) = known else {
         return Ok(Action::PutNew(item));
@@ -423,6 +508,8 @@ mod tests {
             id: FollowUpId::random(),
             version: 2,
             created_at: at("2026-11-01T00:00:00Z"),
+            experiment: 1,
+            status: crate::domain::follow_up::FollowUpStatus::Active,
             terms: terms.unwrap(),
         };
         let now = at("2026-11-22T03:04:05Z");
@@ -430,23 +517,23 @@ mod tests {
         then(&ThankYou {
             order_id: &OrderId::try_from("1001".to_owned()).unwrap(),
             follow_up: &follow_up,
-            variant: &follow_up.terms.variants[0],
             person: &IdentityKey::from_secret(b"secret").person(&contact.email),
-            contact,
-            schedule: Schedule::plan(now, delay, 30, Tz::Asia__Tokyo).unwrap(),
+            gift: Some(Gift {
+                variant: &follow_up.terms.variants[0],
+                contact,
+                schedule: Schedule::plan(now, delay, 30, Tz::Asia__Tokyo).unwrap(),
+                bound_to: &[],
+            }),
+            received_at: now,
             now,
         })
     }
 
     fn actions(known: Option<&Contact>, contact: &Contact) -> Vec<Action> {
         with_thank_you(contact, |thank_you| {
-            issue_actions(
-                thank_you,
-                MailId::random(),
-                Serial::random_thank_you(),
-                known,
-            )
-            .unwrap()
+            let gift = thank_you.gift.as_ref().unwrap();
+            let (mail_id, serial) = (MailId::random(), Serial::random_thank_you());
+            issue_actions(thank_you, gift, mail_id, serial, known).unwrap()
         })
     }
 
@@ -470,6 +557,7 @@ mod tests {
         assert_eq!(not_forgotten.text, "attribute_not_exists(forgotten_at)");
         assert_eq!(pointer["pk"], contact["pk"]);
         let marker: OrderMarker = read(marker.clone()).unwrap();
+        assert_eq!(marker.arm.as_deref(), Some("10% after 3 days"));
         let OrderOutcome::Mail {
             mail_id, serial, ..
         } = marker.outcome
@@ -552,17 +640,11 @@ mod tests {
 
     #[test]
     fn a_marker_without_a_mail_reads_back_with_its_reason() {
-        let item = with_thank_you(&contact("2026-12-25T00:00:00Z"), |thank_you| {
+        let item: Item = with_thank_you(&contact("2026-12-25T00:00:00Z"), |thank_you| {
             let outcome = OrderOutcome::NoMail {
                 reason: NoMail::NoConsent,
             };
-            marker_item(
-                thank_you.order_id,
-                thank_you.follow_up,
-                outcome,
-                thank_you.now,
-            )
-            .unwrap()
+            serde_dynamo::to_item(marker(thank_you.follow_up, outcome, thank_you.now)).unwrap()
         });
         let outcome = item["outcome"].as_m().unwrap();
         assert_eq!(outcome["reason"].as_s().unwrap(), "no-consent");

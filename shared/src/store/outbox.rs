@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::people::{Suppression, SuppressionReason};
 use super::schema::{DUE_INDEX, DUE_MS, DUE_SHARDS};
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{CodeItem, CodeState, Item, Store, StoreError, keys, read, retry};
+use super::{CodeItem, CodeState, Item, Store, StoreError, follow_ups, keys, read, retry};
 use crate::domain::follow_up::random_symbols;
 use crate::domain::outbox::{MailId, MailState, OutboxMail};
 
@@ -34,6 +34,8 @@ pub enum Block {
     Suppressed(SuppressionReason),
     /// Its follow-up was deleted.
     FollowUpDeleted,
+    /// Its follow-up is paused: it waits.
+    FollowUpPaused,
     /// An order has its code.
     CodeUsed,
     /// Its code was voided.
@@ -51,6 +53,7 @@ impl Block {
             }
             Self::Suppressed(SuppressionReason::Forgotten) => FORGOTTEN,
             Self::FollowUpDeleted => "follow-up-deleted",
+            Self::FollowUpPaused => "follow-up-paused",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",
         }
@@ -184,10 +187,7 @@ impl Store {
             claim_action(mail, &claimed, &token, now)?,
             Action::Check(keys::tombstone(&mail.order_id), absent()),
             Action::Check(keys::suppression(&mail.person), absent()),
-            Action::Check(
-                keys::follow_up(&mail.follow_up_id),
-                Expression::new("attribute_exists(pk) AND attribute_not_exists(deleted_at)"),
-            ),
+            Action::Check(keys::follow_up(&mail.follow_up_id), follow_ups::sends()),
             Action::Check(
                 keys::code(&mail.promotion_id, mail.serial),
                 Expression::new("#state = :unused")
@@ -380,8 +380,13 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
         let reason = suppression.map_or(SuppressionReason::Unsubscribed, |found| found.reason);
         return Ok(Claim::Blocked(Block::Suppressed(reason)));
     }
-    if refused(FOLLOW_UP).is_some() {
-        return Ok(Claim::Blocked(Block::FollowUpDeleted));
+    if let Some(item) = refused(FOLLOW_UP) {
+        let paused = item.as_ref().is_some_and(follow_ups::is_paused);
+        return Ok(Claim::Blocked(if paused {
+            Block::FollowUpPaused
+        } else {
+            Block::FollowUpDeleted
+        }));
     }
     match refused(CODE) {
         Some(item) => {

@@ -1,15 +1,25 @@
 //! What a follow-up's terms may be, beyond what their types refuse.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 
-use super::{FollowUpTerms, MailTerms, Sender, Variant};
+use super::{
+    Conditions, FollowUpTerms, HOLDOUT, MAX_COOLDOWN_DAYS, MAX_PER_ADDRESS, MailTerms, Sender,
+    Variant,
+};
 use crate::domain::Fault;
+use crate::domain::channel::Channel;
 use crate::domain::mailbox::Mailbox;
 
 /// Longest name of a follow-up, in characters.
 pub const MAX_NAME_CHARS: usize = 200;
 /// Longest name of a variant, in characters.
 pub const MAX_VARIANT_NAME_CHARS: usize = 100;
+/// Most variants of a follow-up: more would leave each too few buyers to tell apart.
+pub const MAX_VARIANTS: usize = 10;
+/// Largest hold-out, in percent of buyers.
+pub const MAX_HOLDOUT_PERCENT: u8 = 90;
 /// Longest delay between an order and its mail.
 pub const MAX_DELAY: TimeDelta = TimeDelta::days(90);
 /// Most days a code is valid.
@@ -26,10 +36,8 @@ impl FollowUpTerms {
         let mut faults = Vec::new();
         faults.extend(line("/name", &self.name, MAX_NAME_CHARS));
         faults.extend(self.not_built_yet());
-        match self.variants.as_slice() {
-            [] => faults.push(Fault::new("/variants", "a follow-up has one variant")),
-            [variant, ..] => faults.extend(variant.faults()),
-        }
+        faults.extend(self.arm_faults());
+        faults.extend(self.conditions.faults());
         if !(1..=MAX_CODE_VALID_DAYS).contains(&self.code_valid_days) {
             let detail = format!("a code is valid for 1 to {MAX_CODE_VALID_DAYS} days");
             faults.push(Fault::new("/code_valid_days", detail));
@@ -38,35 +46,34 @@ impl FollowUpTerms {
         faults
     }
 
+    fn arm_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if !(1..=MAX_VARIANTS).contains(&self.variants.len()) {
+            let detail = format!("a follow-up has 1 to {MAX_VARIANTS} variants");
+            return vec![Fault::new("/variants", detail)];
+        }
+        let mut known = BTreeSet::new();
+        for (index, variant) in self.variants.iter().enumerate() {
+            let place = format!("/variants/{index}");
+            faults.extend(variant.faults(&place));
+            if !known.insert(Channel::thank_you(&variant.name)) {
+                let detail = "another variant's name reads the same in statistics, which tell codes apart by it";
+                faults.push(Fault::new(format!("{place}/name"), detail));
+            }
+        }
+        if self.holdout_percent > MAX_HOLDOUT_PERCENT {
+            let detail = format!("a hold-out is at most {MAX_HOLDOUT_PERCENT} percent");
+            faults.push(Fault::new("/holdout_percent", detail));
+        }
+        faults
+    }
+
     fn not_built_yet(&self) -> Vec<Fault> {
-        let wanted = [
-            (
-                self.variants.len() > 1,
-                "/variants/1",
-                "more than one variant",
-            ),
-            (self.holdout_percent > 0, "/holdout_percent", "a hold-out"),
-            (
-                self.reminder_before_expiry.is_some(),
-                "/reminder_before_expiry",
-                "a reminder",
-            ),
-            (
-                self.conditions.first_order_only,
-                "/conditions/first_order_only",
-                "mailing first orders only",
-            ),
-            (
-                self.conditions.cooldown_days > 0,
-                "/conditions/cooldown_days",
-                "a cooldown",
-            ),
-            (
-                self.bind_to_buyer,
-                "/bind_to_buyer",
-                "binding a code to its buyer",
-            ),
-        ];
+        let wanted = [(
+            self.reminder_before_expiry.is_some(),
+            "/reminder_before_expiry",
+            "a reminder",
+        )];
         let refuse = |(wanted, pointer, what): (bool, &str, &str)| {
             let detail = format!(
                 "this version does not do {what} yet; leave it out so that nothing is promised that is not kept"
@@ -77,17 +84,38 @@ impl FollowUpTerms {
     }
 }
 
-impl Variant {
+impl Conditions {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        faults.extend(line("/variants/0/name", &self.name, MAX_VARIANT_NAME_CHARS));
+        if self.cooldown_days > MAX_COOLDOWN_DAYS {
+            let detail = format!("a cooldown is at most {MAX_COOLDOWN_DAYS} days");
+            faults.push(Fault::new("/conditions/cooldown_days", detail));
+        }
+        let cap = self.max_per_address;
+        if cap.is_some_and(|cap| !(1..=MAX_PER_ADDRESS).contains(&cap)) {
+            let detail = format!("a cap is 1 to {MAX_PER_ADDRESS} mails; leave it out for none");
+            faults.push(Fault::new("/conditions/max_per_address", detail));
+        }
+        faults
+    }
+}
+
+impl Variant {
+    fn faults(&self, place: &str) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let name = format!("{place}/name");
+        faults.extend(line(&name, &self.name, MAX_VARIANT_NAME_CHARS));
+        if self.name.trim().eq_ignore_ascii_case(HOLDOUT) {
+            let detail = "this is the name of the arm that gets nothing";
+            faults.push(Fault::new(name, detail));
+        }
         if self.delay.as_delta() > MAX_DELAY {
             let detail = format!("a delay is at most {} days", MAX_DELAY.num_days());
-            faults.push(Fault::new("/variants/0/delay", detail));
+            faults.push(Fault::new(format!("{place}/delay"), detail));
         }
         if self.weight == 0 {
             let detail = "a weight is at least 1: a variant that nobody falls into is left out";
-            faults.push(Fault::new("/variants/0/weight", detail));
+            faults.push(Fault::new(format!("{place}/weight"), detail));
         }
         faults
     }
@@ -172,6 +200,20 @@ mod tests {
         assert_eq!(most.faults(), []);
     }
 
+    fn named(name: &str) -> Value {
+        json!({"name": name, "promotion_id": "THX9", "delay": "P3D"})
+    }
+
+    #[test]
+    fn variants_may_have_names_in_any_script() {
+        let variants: Vec<_> = ["早い", "遅い", "三日後", "10%", "20%"].map(named).into();
+        let most = terms(&[
+            ("/variants", variants.into()),
+            ("/holdout_percent", 90.into()),
+        ]);
+        assert_eq!(most.faults(), []);
+    }
+
     #[test]
     fn every_value_that_cannot_be_is_pointed_at() {
         for (field, value, pointer) in [
@@ -182,6 +224,33 @@ mod tests {
             ("/variants/0/name", json!(""), "/variants/0/name"),
             ("/variants/0/delay", json!("P90DT1S"), "/variants/0/delay"),
             ("/variants/0/weight", json!(0), "/variants/0/weight"),
+            (
+                "/variants",
+                json!([named("A"), named("B"), named("a")]),
+                "/variants/2/name",
+            ),
+            (
+                "/variants",
+                json!([named("5%"), named("5#")]),
+                "/variants/1/name",
+            ),
+            (
+                "/variants",
+                json!([named("A"), named("Holdout")]),
+                "/variants/1/name",
+            ),
+            ("/variants", json!(vec![named("A"); 11]), "/variants"),
+            ("/holdout_percent", json!(91), "/holdout_percent"),
+            (
+                "/conditions/cooldown_days",
+                json!(366),
+                "/conditions/cooldown_days",
+            ),
+            (
+                "/conditions/max_per_address",
+                json!(0),
+                "/conditions/max_per_address",
+            ),
             ("/code_valid_days", json!(0), "/code_valid_days"),
             ("/code_valid_days", json!(366), "/code_valid_days"),
             ("/mail/from", json!("Shop"), "/mail/from"),
@@ -208,27 +277,11 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_do_is_refused_and_says_so() {
-        let variant = json!({"name": "A", "promotion_id": "THX9", "delay": "P3D"});
-        for (field, value, pointer) in [
-            ("/variants", json!([variant, variant]), "/variants/1"),
-            ("/holdout_percent", json!(10), "/holdout_percent"),
-            (
-                "/reminder_before_expiry",
-                json!("P3D"),
-                "/reminder_before_expiry",
-            ),
-            (
-                "/conditions/first_order_only",
-                json!(true),
-                "/conditions/first_order_only",
-            ),
-            (
-                "/conditions/cooldown_days",
-                json!(30),
-                "/conditions/cooldown_days",
-            ),
-            ("/bind_to_buyer", json!(true), "/bind_to_buyer"),
-        ] {
+        for (field, value, pointer) in [(
+            "/reminder_before_expiry",
+            json!("P3D"),
+            "/reminder_before_expiry",
+        )] {
             let faults = terms(&[(field, value)]).faults();
             assert_eq!(faults.len(), 1, "{faults:?}");
             assert_eq!(faults[0].pointer, pointer);

@@ -204,6 +204,7 @@ fn of_order(order: OrderId, key: &Key, item: &Item) -> Option<Fact> {
             named.then(|| Fact::Record(Box::new(record), due(item)))
         }
         "tombstone" | "unreconciled" => Some(Fact::Other),
+        other if other.starts_with(keys::EVENT_PREFIX) => Some(Fact::Other),
         other => match other.strip_prefix(keys::MARKER_PREFIX) {
             None => Some(Fact::Unknown),
             Some(id) => {

@@ -339,6 +339,8 @@ fn of_mail(kind: Kind, item: &Item, seen: &Seen, now: DateTime<Utc>) -> Option<V
             promotion_id: mail.promotion_id.clone(),
             serial: mail.serial,
         },
+        arm: Some(mail.variant.clone()),
+        person: Some(mail.person.clone()),
     };
     let marker = write(&key, &marker).ok()?;
     let stands = seen.get(&key);
