@@ -20,7 +20,8 @@ pub(crate) fn routes() -> Router<State> {
 
 /// An order as its events and follow-ups left it. Its buyer is not named.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Order {
+#[schema(as = Order)]
+pub(crate) struct Known {
     order_id: OrderId,
     /// The events seen, one of each kind, in the order they arrived.
     events: Vec<Event>,
@@ -77,14 +78,14 @@ struct Decision {
     tag = "Orders",
     params(("order_id" = OrderId, Path, description = "The order.")),
     responses(
-        (status = 200, description = "What is known of it.", body = Order),
+        (status = 200, description = "What is known of it.", body = Known),
         (status = 404, description = "No event named this order."),
     )
 )]
 pub(crate) async fn read(
     Shared(state): Shared<State>,
     Path(order_id): Path<String>,
-) -> Result<Body<Order>, Problem> {
+) -> Result<Body<Known>, Problem> {
     let unknown = || Problem::not_found("order");
     let order_id = OrderId::try_from(order_id).map_err(|_| unknown())?;
     let history = state.store.order_history(&order_id).await?;
@@ -93,14 +94,14 @@ pub(crate) async fn read(
         .ok_or_else(unknown)
 }
 
-fn order(order_id: OrderId, history: OrderHistory) -> Order {
+fn order(order_id: OrderId, history: OrderHistory) -> Known {
     let OrderHistory { events, decisions } = history;
-    Order {
+    Known {
         order_id,
         events: events.into_iter().map(event).collect(),
         follow_ups: decisions
             .into_iter()
-            .map(|(marker, mail)| decision(marker, mail))
+            .map(|(marker, mail)| decision(marker, mail.as_ref()))
             .collect(),
     }
 }
@@ -113,20 +114,20 @@ fn event(seen: SeenEvent) -> Event {
     }
 }
 
-fn decision(marker: OrderMarker, mail: Option<OutboxMail>) -> Decision {
+fn decision(marker: OrderMarker, mail: Option<&OutboxMail>) -> Decision {
     let refused = match marker.outcome {
         OrderOutcome::Mail { .. } => None,
         OrderOutcome::NoMail { reason } => Some(reason.as_str().to_owned()),
     };
-    let held_up = mail.as_ref().and_then(|mail| mail.reason.clone());
+    let held_up = mail.and_then(|mail| mail.reason.clone());
     Decision {
         follow_up_id: marker.follow_up_id,
         follow_up_version: marker.follow_up_version,
         decided_at: marker.decided_at,
         arm: marker.arm,
-        mail: mail.as_ref().map(|mail| mail.state),
-        due_at: mail.as_ref().map(|mail| mail.due_at),
-        mailed_at: mail.as_ref().and_then(|mail| mail.mailed_at),
+        mail: mail.map(|mail| mail.state),
+        due_at: mail.map(|mail| mail.due_at),
+        mailed_at: mail.and_then(|mail| mail.mailed_at),
         reason: refused.or(held_up),
     }
 }

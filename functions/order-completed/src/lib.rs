@@ -144,18 +144,10 @@ async fn follow(
     let currency = currency(store, follow_up, now).await?;
     let email = match decide(order, &terms.conditions, currency) {
         Decision::Mail(email) => email,
-        Decision::NoMail(reason) => {
-            store
-                .record_no_mail(&order.order_id, follow_up, reason, now)
-                .await?;
-            return Ok(());
-        }
+        Decision::NoMail(reason) => return no_mail(state, order, follow_up, reason, now).await,
     };
     if terms.conditions.first_order_only && !seen.first_order {
-        store
-            .record_no_mail(&order.order_id, follow_up, NoMail::NotFirstOrder, now)
-            .await?;
-        return Ok(());
+        return no_mail(state, order, follow_up, NoMail::NotFirstOrder, now).await;
     }
     let person = state.checkout.identity.person(email);
     let draw = state
@@ -199,6 +191,17 @@ async fn follow(
         Issue::Forgotten => NoMail::Suppressed,
         Issue::Refused(reason) => reason,
     };
+    no_mail(state, order, follow_up, reason, now).await
+}
+
+async fn no_mail(
+    state: &State,
+    order: &OrderEvent,
+    follow_up: &FollowUp,
+    reason: NoMail,
+    now: DateTime<Utc>,
+) -> Result<(), RecordError> {
+    let store = &state.store;
     store
         .record_no_mail(&order.order_id, follow_up, reason, now)
         .await?;

@@ -178,7 +178,7 @@ fn joining(
     }
     let item = write(
         &key,
-        &known.next([known.ids.as_slice(), &[order_id.clone()]].concat()),
+        &known.next([known.ids.as_slice(), std::slice::from_ref(order_id)].concat()),
     )?;
     Ok(Some(match list {
         None => Action::PutNew(item),

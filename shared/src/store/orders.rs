@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::forgetting::PersonMail;
+use super::people::contact_action;
 use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{
     CodeItem, CodeState, Item, SeenEvent, Store, StoreError, due, keys, retry, schema, write,
@@ -427,33 +428,6 @@ fn mail_item(
     Ok(item)
 }
 
-/// Keeps the newest address, for the longest of the times asked for. Where there is an item, the write rests on its time not
-/// having moved since it was read.
-fn contact_action(
-    person: &PersonHash,
-    contact: &Contact,
-    known: Option<&Contact>,
-) -> Result<Action, StoreError> {
-    let kept_until = known.map_or(contact.forget_at, |known| {
-        known.forget_at.max(contact.forget_at)
-    });
-    let contact = Contact {
-        forget_at: kept_until,
-        ..contact.clone()
-    };
-    let mut item = write(&keys::contact(person), &contact)?;
-    schema::set_ttl(&mut item, kept_until);
-    let Some(known) = known else {
-        return Ok(Action::PutNew(item));
-    };
-    let seen = serde_dynamo::to_attribute_value(known.forget_at)
-        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(Action::Put(
-        item,
-        Expression::new("forget_at = :seen").value(":seen", seen),
-    ))
-}
-
 fn withdrawal(mail_id: &MailId) -> Action {
     Action::Update {
         key: keys::mail(mail_id),
@@ -482,7 +456,7 @@ pub(super) fn voiding(promotion_id: &PromotionId, serial: Serial) -> Action {
 mod tests {
     use chrono_tz::Tz;
 
-    use super::super::read;
+    use super::super::{read, schema};
     use super::*;
     use crate::domain::identity::{Email, IdentityKey};
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::transaction::{Action, Outcome};
-use super::{Store, StoreError, keys, write};
+use super::transaction::{Action, Expression, Outcome};
+use super::{Store, StoreError, keys, schema, write};
 use crate::domain::identity::PersonHash;
 use crate::domain::outbox::Contact;
 
@@ -87,4 +87,31 @@ impl Store {
     pub async fn is_suppressed(&self, person: &PersonHash) -> Result<bool, StoreError> {
         Ok(self.suppression(person).await?.is_some())
     }
+}
+
+/// Keeps the newest address, for the longest of the times asked for. Where there is an item, the write rests on its time not
+/// having moved since it was read.
+pub(super) fn contact_action(
+    person: &PersonHash,
+    contact: &Contact,
+    known: Option<&Contact>,
+) -> Result<Action, StoreError> {
+    let kept_until = known.map_or(contact.forget_at, |known| {
+        known.forget_at.max(contact.forget_at)
+    });
+    let contact = Contact {
+        forget_at: kept_until,
+        ..contact.clone()
+    };
+    let mut item = write(&keys::contact(person), &contact)?;
+    schema::set_ttl(&mut item, kept_until);
+    let Some(known) = known else {
+        return Ok(Action::PutNew(item));
+    };
+    let seen = serde_dynamo::to_attribute_value(known.forget_at)
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(Action::Put(
+        item,
+        Expression::new("forget_at = :seen").value(":seen", seen),
+    ))
 }

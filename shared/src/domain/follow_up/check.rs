@@ -277,15 +277,9 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_do_is_refused_and_says_so() {
-        for (field, value, pointer) in [(
-            "/reminder_before_expiry",
-            json!("P3D"),
-            "/reminder_before_expiry",
-        )] {
-            let faults = terms(&[(field, value)]).faults();
-            assert_eq!(faults.len(), 1, "{faults:?}");
-            assert_eq!(faults[0].pointer, pointer);
-            assert!(faults[0].detail.contains("does not do"), "{faults:?}");
-        }
+        let faults = terms(&[("/reminder_before_expiry", json!("P3D"))]).faults();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert_eq!(faults[0].pointer, "/reminder_before_expiry");
+        assert!(faults[0].detail.contains("does not do"), "{faults:?}");
     }
 }
