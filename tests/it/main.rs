@@ -20,6 +20,7 @@ mod feedback;
 mod follow_ups;
 mod holds;
 mod limits;
+mod mail_certainty;
 mod main_job;
 mod minting;
 mod model;
