@@ -1,5 +1,6 @@
 //! Mails: their words, their two parts, and their way out. Only this module names `aws_sdk_sesv2`.
 
+mod account;
 mod blocks;
 mod offer;
 mod render;
@@ -7,6 +8,7 @@ mod sender;
 mod ses;
 pub mod template;
 
+pub use account::Account;
 pub use offer::{Language, Offer};
 pub use render::{MailInput, Reason, RenderError, RenderedMail, render};
 pub use ses::{Mailer, Outgoing, SendError};

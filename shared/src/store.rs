@@ -25,6 +25,7 @@ mod quarantine;
 mod redemptions;
 mod retry;
 pub mod schema;
+mod sending;
 mod transaction;
 mod voiding;
 mod word_limits;

@@ -41,7 +41,7 @@ async fn stack_behind_proxy(options: Options) -> (Stack, FaultProxy) {
 }
 
 /// Completes orders `0..count`, each of a buyer of its own, all mailed three days later.
-async fn orders(stack: &Stack, count: usize) {
+pub(crate) async fn orders(stack: &Stack, count: usize) {
     let posts = (0..count).map(|number| async move {
         let event = completed(
             &number.to_string(),

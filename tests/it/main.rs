@@ -21,6 +21,7 @@ mod follow_ups;
 mod holds;
 mod limits;
 mod mail_certainty;
+mod mail_pauses;
 mod main_job;
 mod minting;
 mod model;

@@ -55,6 +55,9 @@ pub(super) const AUTOMATIC: &str = "automatic";
 /// Partition of all follow-ups.
 pub(super) const FOLLOW_UPS: &str = "follow-ups";
 
+/// Partition of the one item that says whether mails go out.
+pub(super) const SENDING: &str = "sending";
+
 pub(super) fn api_key(digest: &str) -> Key {
     Key::new(API_KEYS, digest)
 }
@@ -200,6 +203,11 @@ pub(super) fn mail(id: &MailId) -> Key {
 pub(super) fn mail_id(partition: &str) -> Option<MailId> {
     let id = partition.strip_prefix("mail#")?;
     MailId::try_from(id.to_owned()).ok()
+}
+
+/// Whether mails go out at all.
+pub(super) fn sending() -> Key {
+    Key::new(SENDING, "state")
 }
 
 /// Address, name and locale of a person.

@@ -167,7 +167,7 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::mail(&mail.id) == *key;
             named.then(|| Fact::Mail(Box::new(mail), due(item)))
         }
-        keys::API_KEYS | "idempotency" | "attempts" | "person" => Some(Fact::Other),
+        keys::API_KEYS | keys::SENDING | "idempotency" | "attempts" | "person" => Some(Fact::Other),
         _ => Some(Fact::Unknown),
     }
 }
