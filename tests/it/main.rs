@@ -32,6 +32,7 @@ mod pricing;
 mod promotions;
 mod protocol;
 mod redemptions;
+mod reminders;
 mod returns;
 mod secrecy;
 mod shop;

@@ -26,7 +26,7 @@ pub(crate) fn routes() -> Router<State> {
 
 /// Create a follow-up
 ///
-/// It applies to orders that arrive from then on. Several variants, a hold-out, reminders, a cooldown, first orders only and
+/// It applies to orders that arrive from then on. Several variants, a hold-out, a cooldown, first orders only and
 /// codes bound to their buyer are not built yet, and refused.
 #[utoipa::path(
     post,

@@ -43,8 +43,6 @@ const STAFF_PAUSE: TimeDelta = TimeDelta::hours(1);
 const MOST_SLOW_DOWNS: usize = 5;
 /// Longest wait after SES asked to slow down. Source: webhooks-and-mail.md §8.2.
 const MAX_SLOW_DOWN_MINUTES: i64 = 10;
-/// The kind of all mails so far, as SES tag and list name.
-const KIND: &str = "thank-you";
 /// The reason kept with a mail whose outcome stayed unknown.
 const UNKNOWN_OUTCOME: &str = "unknown-outcome";
 
@@ -300,6 +298,10 @@ async fn attend(state: &State, id: &MailId) -> Result<Option<Step>, StoreError> 
         MailState::Due | MailState::Unsettled if mail.code_expires_at <= now => {
             record(state, &mail, given_up(&mail, "code-expired").into()).await
         }
+        // Nobody is reminded twice: whether it arrived or not, this was the only one.
+        MailState::Unsettled if mail.reminder_of.is_some() => {
+            record(state, &mail, given_up(&mail, UNKNOWN_OUTCOME).into()).await
+        }
         MailState::Due | MailState::Unsettled => match state.store.claim_mail(&mail, now).await? {
             Claim::Moved => Ok(None),
             Claim::Blocked(block) => {
@@ -394,9 +396,13 @@ fn unknown(mail: &OutboxMail, since: DateTime<Utc>) -> MailChange {
     }
 }
 
-/// A mail that must not be sent (any more): withdrawn, unless it may have been sent before.
+/// A mail that must not be sent (any more): withdrawn, unless it may have been sent before. Then a person decides, but a
+/// reminder is dropped.
 fn given_up(mail: &OutboxMail, reason: &str) -> MailChange {
     match mail.state {
+        MailState::Unsettled if mail.reminder_of.is_some() => MailChange::Failed {
+            reason: UNKNOWN_OUTCOME.to_owned(),
+        },
         MailState::Unsettled => MailChange::Parked {
             reason: UNKNOWN_OUTCOME.to_owned(),
         },

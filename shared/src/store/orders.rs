@@ -102,12 +102,9 @@ impl Store {
         let mut attempts = retry::Attempts::new();
         loop {
             let known: Option<Contact> = self.get(&keys::contact(thank_you.person)).await?;
-            let actions = issue_actions(
-                thank_you,
-                MailId::random(),
-                Serial::random_thank_you(),
-                known.as_ref(),
-            )?;
+            let ids = MailIds::new(thank_you);
+            let actions =
+                issue_actions(thank_you, &ids, Serial::random_thank_you(), known.as_ref())?;
             match self.transact(actions).await {
                 Ok(()) => return Ok(Issue::Issued),
                 Err(TransactError::Store(error)) => return Err(error),
@@ -179,7 +176,7 @@ impl Store {
         self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 
-    /// Withdraws a mail that is still due and voids its code if unused, together.
+    /// Withdraws a mail and its reminder, each if it is still due, and voids their code if unused, together.
     async fn take_back(
         &self,
         mail_id: &MailId,
@@ -190,10 +187,16 @@ impl Store {
         loop {
             let mail: Option<OutboxMail> = self.get(&keys::mail(mail_id)).await?;
             let code: Option<CodeItem> = self.get(&keys::code(promotion_id, serial)).await?;
-            let mut actions = Vec::new();
-            if mail.is_some_and(|mail| mail.state == MailState::Due) {
-                actions.push(withdrawal(mail_id));
-            }
+            let reminder_id = mail.as_ref().and_then(|mail| mail.reminder.clone());
+            let reminder: Option<OutboxMail> = match &reminder_id {
+                None => None,
+                Some(id) => self.get(&keys::mail(id)).await?,
+            };
+            let mails = [mail, reminder].into_iter().flatten();
+            let mut actions: Vec<Action> = mails
+                .filter(|mail| mail.state == MailState::Due)
+                .map(|mail| withdrawal(&mail.id))
+                .collect();
             if code.is_some_and(|code| code.state == CodeState::Unused) {
                 actions.push(voiding(promotion_id, serial));
             }
@@ -225,15 +228,32 @@ fn judge(outcomes: &[Outcome]) -> Option<Issue> {
     }
 }
 
+/// The mails of a thank-you: itself and, where the follow-up asks for one, its reminder with the time it is due.
+struct MailIds {
+    mail: MailId,
+    reminder: Option<(MailId, DateTime<Utc>)>,
+}
+
+impl MailIds {
+    fn new(thank_you: &ThankYou<'_>) -> Self {
+        let before = thank_you.follow_up.terms.reminder_before_expiry;
+        let due_at = before.and_then(|before| thank_you.schedule.reminder_at(before));
+        Self {
+            mail: MailId::random(),
+            reminder: due_at.map(|due_at| (MailId::random(), due_at)),
+        }
+    }
+}
+
 fn issue_actions(
     thank_you: &ThankYou<'_>,
-    mail_id: MailId,
+    ids: &MailIds,
     serial: Serial,
     known: Option<&Contact>,
 ) -> Result<Vec<Action>, StoreError> {
     let promotion_id = &thank_you.variant.promotion_id;
     let outcome = OrderOutcome::Mail {
-        mail_id: mail_id.clone(),
+        mail_id: ids.mail.clone(),
         promotion_id: promotion_id.clone(),
         serial,
     };
@@ -244,16 +264,27 @@ fn issue_actions(
         thank_you.now,
     )?;
     let not_cancelled = Expression::new("attribute_not_exists(pk)");
-    Ok(vec![
+    let mail = mail(thank_you, ids, serial);
+    let mut actions = vec![
         Action::PutNew(marker),
         Action::Check(keys::tombstone(thank_you.order_id), not_cancelled),
         Action::PutNew(write(
             &keys::code(promotion_id, serial),
             &code(thank_you, serial),
         )?),
-        Action::PutNew(mail_item(thank_you, mail_id, serial)?),
-        contact_action(thank_you, known)?,
-    ])
+        Action::PutNew(mail_item(&mail)?),
+        contact_action(thank_you, ids, known)?,
+    ];
+    if let Some((id, due_at)) = &ids.reminder {
+        actions.push(Action::PutNew(mail_item(&OutboxMail {
+            id: id.clone(),
+            due_at: *due_at,
+            reminder: None,
+            reminder_of: Some(mail.id.clone()),
+            ..mail
+        })?));
+    }
+    Ok(actions)
 }
 
 fn marker_item(
@@ -286,10 +317,9 @@ fn code(thank_you: &ThankYou<'_>, serial: Serial) -> CodeItem {
     }
 }
 
-fn mail_item(thank_you: &ThankYou<'_>, id: MailId, serial: Serial) -> Result<Item, StoreError> {
-    let due_at = thank_you.schedule.due_at;
-    let mail = OutboxMail {
-        id,
+fn mail(thank_you: &ThankYou<'_>, ids: &MailIds, serial: Serial) -> OutboxMail {
+    OutboxMail {
+        id: ids.mail.clone(),
         state: MailState::Due,
         follow_up_id: thank_you.follow_up.id.clone(),
         follow_up_version: thank_you.follow_up.version,
@@ -299,7 +329,7 @@ fn mail_item(thank_you: &ThankYou<'_>, id: MailId, serial: Serial) -> Result<Ite
         promotion_id: thank_you.variant.promotion_id.clone(),
         serial,
         code_expires_at: thank_you.schedule.code_expires_at,
-        due_at,
+        due_at: thank_you.schedule.due_at,
         created_at: thank_you.now,
         attempt: 0,
         lease_until: None,
@@ -307,18 +337,31 @@ fn mail_item(thank_you: &ThankYou<'_>, id: MailId, serial: Serial) -> Result<Ite
         message_id: None,
         reason: None,
         duplicate_risk: false,
-    };
-    let mut item = write(&keys::mail(&mail.id), &mail)?;
-    due::add(&mut item, &mail.id, due_at);
+        reminder: ids.reminder.as_ref().map(|(id, _)| id.clone()),
+        reminder_of: None,
+    }
+}
+
+fn mail_item(mail: &OutboxMail) -> Result<Item, StoreError> {
+    let mut item = write(&keys::mail(&mail.id), mail)?;
+    due::add(&mut item, &mail.id, mail.due_at);
     Ok(item)
 }
 
 /// Keeps the newest address, for the longest of the times asked for. Where there is an item, the write rests on its time not
 /// having moved since it was read.
-fn contact_action(thank_you: &ThankYou<'_>, known: Option<&Contact>) -> Result<Action, StoreError> {
-    let kept_until = known.map_or(thank_you.contact.forget_at, |known| {
-        known.forget_at.max(thank_you.contact.forget_at)
-    });
+fn contact_action(
+    thank_you: &ThankYou<'_>,
+    ids: &MailIds,
+    known: Option<&Contact>,
+) -> Result<Action, StoreError> {
+    let mut kept_until = thank_you.contact.forget_at;
+    if let Some((_, due_at)) = &ids.reminder {
+        kept_until = kept_until.max(thank_you.schedule.forget_after(*due_at));
+    }
+    if let Some(known) = known {
+        kept_until = kept_until.max(known.forget_at);
+    }
     let contact = Contact {
         forget_at: kept_until,
         ..thank_you.contact.clone()
@@ -409,7 +452,7 @@ mod tests {
         with_thank_you(contact, |thank_you| {
             issue_actions(
                 thank_you,
-                MailId::random(),
+                &MailIds::new(thank_you),
                 Serial::random_thank_you(),
                 known,
             )

@@ -38,6 +38,8 @@ pub enum Block {
     CodeUsed,
     /// Its code was voided.
     CodeVoided,
+    /// It is a reminder, and the mail it reminds of was not sent.
+    NothingToRemindOf,
 }
 
 impl Block {
@@ -52,6 +54,7 @@ impl Block {
             Self::FollowUpDeleted => "follow-up-deleted",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",
+            Self::NothingToRemindOf => "first-mail-not-sent",
         }
     }
 }
@@ -113,6 +116,7 @@ const TOMBSTONE: usize = 1;
 const SUPPRESSION: usize = 2;
 const FOLLOW_UP: usize = 3;
 const CODE: usize = 4;
+const FIRST_MAIL: usize = 5;
 
 /// The update by which a mail becomes `sent`.
 const MARK_SENT: &str = "SET #state = :state, mailed_at = :at, message_id = :message \
@@ -176,7 +180,7 @@ impl Store {
             duplicate_risk: mail.duplicate_risk || mail.state == MailState::Unsettled,
             ..mail.clone()
         };
-        let actions = [
+        let mut actions = vec![
             claim_action(mail, &claimed, &token, now)?,
             Action::Check(keys::tombstone(&mail.order_id), absent()),
             Action::Check(keys::suppression(&mail.person), absent()),
@@ -191,6 +195,12 @@ impl Store {
                     .value(":unused", value(CodeState::Unused)?),
             ),
         ];
+        if let Some(first) = &mail.reminder_of {
+            let sent = Expression::new("#state = :sent")
+                .name("#state", "state")
+                .value(":sent", value(MailState::Sent)?);
+            actions.push(Action::Check(keys::mail(first), sent));
+        }
         match self.decide(&actions).await? {
             Ok(()) => Ok(Claim::Claimed(Box::new(claimed))),
             Err(outcomes) if holds_token(&outcomes, &token) => {
@@ -379,8 +389,8 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
     if refused(FOLLOW_UP).is_some() {
         return Ok(Claim::Blocked(Block::FollowUpDeleted));
     }
-    match refused(CODE) {
-        Some(item) => {
+    match (refused(CODE), refused(FIRST_MAIL)) {
+        (Some(item), _) => {
             let code: Option<CodeItem> = item.map(read).transpose()?;
             let used = code
                 .is_some_and(|code| matches!(code.state, CodeState::Redeemed | CodeState::Held));
@@ -391,7 +401,8 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
             };
             Ok(Claim::Blocked(block))
         }
-        None => Ok(Claim::Moved),
+        (None, Some(_)) => Ok(Claim::Blocked(Block::NothingToRemindOf)),
+        (None, None) => Ok(Claim::Moved),
     }
 }
 

@@ -34,8 +34,18 @@ impl FollowUpTerms {
             let detail = format!("a code is valid for 1 to {MAX_CODE_VALID_DAYS} days");
             faults.push(Fault::new("/code_valid_days", detail));
         }
+        faults.extend(self.reminder_fault());
         faults.extend(self.mail.faults());
         faults
+    }
+
+    /// A reminder comes after the mail it reminds of and before the code's end.
+    fn reminder_fault(&self) -> Option<Fault> {
+        let before = self.reminder_before_expiry?.as_delta();
+        let valid = TimeDelta::days(i64::from(self.code_valid_days));
+        let detail = "a reminder is due longer than PT0S and shorter than code_valid_days before the code's end";
+        let fits = TimeDelta::zero() < before && before < valid;
+        (!fits).then(|| Fault::new("/reminder_before_expiry", detail))
     }
 
     fn not_built_yet(&self) -> Vec<Fault> {
@@ -46,11 +56,6 @@ impl FollowUpTerms {
                 "more than one variant",
             ),
             (self.holdout_percent > 0, "/holdout_percent", "a hold-out"),
-            (
-                self.reminder_before_expiry.is_some(),
-                "/reminder_before_expiry",
-                "a reminder",
-            ),
             (
                 self.conditions.first_order_only,
                 "/conditions/first_order_only",
@@ -160,6 +165,7 @@ mod tests {
             ("/conditions/require_consent", false.into()),
             ("/variants", json!([variant])),
             ("/code_valid_days", 365.into()),
+            ("/reminder_before_expiry", "P3D".into()),
             (
                 "/mail/sender",
                 json!({"name": "店", "address": "東京都", "contact": "03-0000-0000"}),
@@ -184,6 +190,16 @@ mod tests {
             ("/variants/0/weight", json!(0), "/variants/0/weight"),
             ("/code_valid_days", json!(0), "/code_valid_days"),
             ("/code_valid_days", json!(366), "/code_valid_days"),
+            (
+                "/reminder_before_expiry",
+                json!("P30D"),
+                "/reminder_before_expiry",
+            ),
+            (
+                "/reminder_before_expiry",
+                json!("PT0S"),
+                "/reminder_before_expiry",
+            ),
             ("/mail/from", json!("Shop"), "/mail/from"),
             ("/mail/from", json!("Shop <花@shop.example>"), "/mail/from"),
             (
@@ -212,11 +228,6 @@ mod tests {
         for (field, value, pointer) in [
             ("/variants", json!([variant, variant]), "/variants/1"),
             ("/holdout_percent", json!(10), "/holdout_percent"),
-            (
-                "/reminder_before_expiry",
-                json!("P3D"),
-                "/reminder_before_expiry",
-            ),
             (
                 "/conditions/first_order_only",
                 json!(true),
