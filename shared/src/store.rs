@@ -23,6 +23,7 @@ mod people;
 mod promotions;
 mod quarantine;
 mod redemptions;
+mod reputation;
 mod retry;
 pub mod schema;
 mod sending;
@@ -53,6 +54,7 @@ pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
+pub use reputation::Heard;
 pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};

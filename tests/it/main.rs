@@ -33,6 +33,7 @@ mod promotions;
 mod protocol;
 mod redemptions;
 mod reminders;
+mod reputation;
 mod returns;
 mod secrecy;
 mod shop;

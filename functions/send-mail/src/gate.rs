@@ -71,7 +71,10 @@ async fn is_over(
             let told = told(state, now).await;
             Ok(told.is_some_and(|told| told.left != Some(0)))
         }
-        Resumption::Rates => Ok(false),
+        Resumption::Rates => {
+            let outcomes = state.store.mail_outcomes(now).await?;
+            Ok(outcomes.too_bad().is_none())
+        }
     }
 }
 

@@ -111,9 +111,143 @@ impl SendingPause {
     }
 }
 
+/// Days over which bounces and complaints are compared with mails, today included. Ours.
+pub const WINDOW_DAYS: u64 = 7;
+/// Fewest mails of known outcome that are judged. Source: webhooks-and-mail.md §8.5.
+const JUDGED_FROM: u64 = 200;
+/// Fewest complaints that are judged: a single one of 200 mails would be six times the limit. Ours.
+const COMPLAINTS_FROM: u64 = 2;
+
+/// What became of the mails of the window, each counted once for each thing that happened to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Delivered, or come back for whatever reason.
+    #[serde(default)]
+    pub known: u64,
+    /// Come back for good.
+    #[serde(default)]
+    pub bounced: u64,
+    /// Reported as spam.
+    #[serde(default)]
+    pub complained: u64,
+}
+
+impl Outcomes {
+    /// The sum of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            known: self.known.saturating_add(other.known),
+            bounced: self.bounced.saturating_add(other.bounced),
+            complained: self.complained.saturating_add(other.complained),
+        }
+    }
+
+    /// Why all mail must stop: 4 % bounced, or 0.08 % complained. Source: webhooks-and-mail.md §8.5.
+    pub fn too_bad(self) -> Option<PauseReason> {
+        self.at_least(400, 8)
+    }
+
+    /// What staff should hear of: 2 % bounced, or 0.05 % complained. Source: webhooks-and-mail.md §8.5.
+    pub fn alarming(self) -> Option<PauseReason> {
+        self.at_least(200, 5)
+    }
+
+    /// Compares with rates in 10,000ths, without rounding.
+    fn at_least(self, bounced: u64, complained: u64) -> Option<PauseReason> {
+        let reaches =
+            |count: u64, rate: u64| count.saturating_mul(10_000) >= self.known.saturating_mul(rate);
+        if self.known < JUDGED_FROM {
+            None
+        } else if reaches(self.bounced, bounced) {
+            Some(PauseReason::BounceRate)
+        } else if self.complained >= COMPLAINTS_FROM && reaches(self.complained, complained) {
+            Some(PauseReason::ComplaintRate)
+        } else {
+            None
+        }
+    }
+}
+
+/// Passing bounces after which an address rests, the time in which they count, and how long it rests. Source:
+/// webhooks-and-mail.md §8.4.
+const SOFT_BOUNCES: usize = 3;
+const REST: TimeDelta = TimeDelta::days(30);
+
+/// The passing bounces of one person's address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoftBounces {
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// When, in milliseconds since 1970; only those of the last 30 days.
+    pub at_ms: Vec<i64>,
+    /// Until when no mail goes there, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until_ms: Option<i64>,
+}
+
+impl SoftBounces {
+    /// The same after one more bounce at `now`: the third within 30 days makes the address rest for 30.
+    #[must_use]
+    pub fn and(&self, now: DateTime<Utc>) -> Self {
+        let since = (now - REST).timestamp_millis();
+        let mut at_ms: Vec<i64> = self
+            .at_ms
+            .iter()
+            .copied()
+            .filter(|at| *at > since)
+            .collect();
+        at_ms.push(now.timestamp_millis());
+        let rests = at_ms.len() >= SOFT_BOUNCES;
+        Self {
+            version: self.version.saturating_add(1),
+            at_ms: if rests { Vec::new() } else { at_ms },
+            paused_until_ms: if rests {
+                Some((now + REST).timestamp_millis())
+            } else {
+                self.paused_until_ms
+            },
+        }
+    }
+
+    /// From when on nothing in it counts any more.
+    pub fn forget_at(now: DateTime<Utc>) -> DateTime<Utc> {
+        now + REST
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mail_stops_at_4_percent_bounced_or_0_08_percent_complained_of_200_or_more() {
+        for (known, bounced, complained, expected) in [
+            (199, 199, 199, None),
+            (200, 7, 0, None),
+            (200, 8, 0, Some(PauseReason::BounceRate)),
+            (200, 0, 1, None),
+            (2_500, 0, 2, Some(PauseReason::ComplaintRate)),
+            (2_501, 0, 2, None),
+        ] {
+            let outcomes = Outcomes {
+                known,
+                bounced,
+                complained,
+            };
+            assert_eq!(outcomes.too_bad(), expected, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn three_passing_bounces_within_30_days_make_an_address_rest_for_30() {
+        let day = |day: i64| DateTime::UNIX_EPOCH + TimeDelta::days(day);
+        let twice = SoftBounces::default().and(day(1)).and(day(2));
+        assert_eq!(twice.paused_until_ms, None);
+        let paused = twice.and(day(30)).paused_until_ms;
+        assert_eq!(paused, Some(day(60).timestamp_millis()));
+        assert_eq!(twice.and(day(31)).paused_until_ms, None);
+    }
 
     #[test]
     fn every_reason_is_stored_as_the_word_it_is_told_by() {

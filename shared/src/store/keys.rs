@@ -210,6 +210,24 @@ pub(super) fn sending() -> Key {
     Key::new(SENDING, "state")
 }
 
+/// Partition of what became of mails on one day (of UTC) …
+pub(super) fn outcomes_partition(day: &str) -> String {
+    format!("{SENDING}#{day}")
+}
+
+/// … counted in as many parts as the due index has, so that they take writes side by side.
+pub(super) fn outcomes(day: &str, part: &str) -> Key {
+    Key::new(outcomes_partition(day), format!("{PART_PREFIX}{part}"))
+}
+
+/// What the sort keys of those parts begin with.
+pub(super) const PART_PREFIX: &str = "part#";
+
+/// The passing bounces of a person's address.
+pub(super) fn soft_bounces(person: &PersonHash) -> Key {
+    Key::new(format!("person#{}", person.as_str()), "soft-bounces")
+}
+
 /// Address, name and locale of a person.
 pub(super) fn contact(person: &PersonHash) -> Key {
     Key::new(format!("person#{}", person.as_str()), "contact")

@@ -32,6 +32,8 @@ pub enum Block {
     Cancelled,
     /// Its buyer must not be mailed.
     Suppressed(SuppressionReason),
+    /// Its buyer's address rests after passing bounces.
+    Resting,
     /// Its follow-up was deleted.
     FollowUpDeleted,
     /// An order has its code.
@@ -51,6 +53,7 @@ impl Block {
             Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
                 "suppressed"
             }
+            Self::Resting => "suppressed",
             Self::FollowUpDeleted => "follow-up-deleted",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",
@@ -116,7 +119,8 @@ const TOMBSTONE: usize = 1;
 const SUPPRESSION: usize = 2;
 const FOLLOW_UP: usize = 3;
 const CODE: usize = 4;
-const FIRST_MAIL: usize = 5;
+const RESTING: usize = 5;
+const FIRST_MAIL: usize = 6;
 
 /// The update by which a mail becomes `sent`.
 const MARK_SENT: &str = "SET #state = :state, mailed_at = :at, message_id = :message \
@@ -193,6 +197,11 @@ impl Store {
                 Expression::new("#state = :unused")
                     .name("#state", "state")
                     .value(":unused", value(CodeState::Unused)?),
+            ),
+            Action::Check(
+                keys::soft_bounces(&mail.person),
+                Expression::new("attribute_not_exists(paused_until_ms) OR paused_until_ms <= :now")
+                    .value(":now", millis(now)),
             ),
         ];
         if let Some(first) = &mail.reminder_of {
@@ -385,6 +394,9 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
         let suppression: Option<Suppression> = item.map(read).transpose()?;
         let reason = suppression.map_or(SuppressionReason::Unsubscribed, |found| found.reason);
         return Ok(Claim::Blocked(Block::Suppressed(reason)));
+    }
+    if refused(RESTING).is_some() {
+        return Ok(Claim::Blocked(Block::Resting));
     }
     if refused(FOLLOW_UP).is_some() {
         return Ok(Claim::Blocked(Block::FollowUpDeleted));
