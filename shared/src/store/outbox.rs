@@ -50,10 +50,10 @@ impl Block {
         match self {
             Self::Cancelled => "cancelled",
             Self::Suppressed(SuppressionReason::Unsubscribed) => "unsubscribed",
-            Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
+            Self::Resting
+            | Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
                 "suppressed"
             }
-            Self::Resting => "suppressed",
             Self::FollowUpDeleted => "follow-up-deleted",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",

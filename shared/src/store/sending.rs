@@ -67,18 +67,18 @@ impl Store {
         seen: Option<Sending>,
         pause: Option<SendingPause>,
     ) -> Result<bool, StoreError> {
-        let version = seen.map_or(0, |seen| seen.version);
+        let version = seen.map(|seen| seen.version);
         let next = Sending {
-            version: version.saturating_add(1),
+            version: version.unwrap_or(0).saturating_add(1),
             pause,
         };
         let item = write(&keys::sending(), &next)?;
-        let action = match seen {
+        let action = match version {
             None => Action::PutNew(item),
-            Some(_) => {
-                let condition = Expression::new("version = :seen").number(":seen", version);
-                Action::Put(item, condition)
-            }
+            Some(version) => Action::Put(
+                item,
+                Expression::new("version = :seen").number(":seen", version),
+            ),
         };
         Ok(self.decide(&[action]).await?.is_ok())
     }
