@@ -6,7 +6,7 @@ use okaeri::local::Options;
 use serde_json::{Value, json};
 use shared::domain::order::OrderId;
 use shared::domain::outbox::{MailState, OutboxMail};
-use shared::store::OrderOutcome;
+use shared::store::{AuditMode, OrderOutcome};
 
 /// The name under which the fault proxy knows SES's `SendEmail`.
 const SEND_EMAIL: &str = "outbound-emails";
@@ -160,6 +160,13 @@ async fn nobody_is_reminded_of_what_was_used_cancelled_voided_unsubscribed_from_
         let told = ended.1.unwrap();
         assert!(told == reason || told == "code-expired", "{order}: {told}");
     }
+    // The doctor knows reminders, too.
+    let store = stack.running().store().unwrap();
+    let report = store
+        .audit(AuditMode::Look, stack.clock().now(), &mut |_| {})
+        .await
+        .unwrap();
+    assert!(report.differences.is_empty());
 }
 
 #[tokio::test]
