@@ -1,11 +1,13 @@
 //! Writes sample mails into a directory, to be looked at: `cargo run -p shared --example mail -- DIR`.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
 use shared::domain::code::{CodeKey, PromotionId, Serial};
-use shared::domain::follow_up::Sender;
+use shared::domain::follow_up::{Sender, Template};
 use shared::domain::order::OrderId;
+use shared::mailer::template::reminders;
 use shared::mailer::{MailInput, Offer, Reason, render};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -25,7 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             ("long", &full, Some(long)),
         ] {
             let file = Path::new(&directory).join(format!("mail-{locale}-{case}"));
-            write(&file, locale, offer, name)?;
+            write(&file, locale, offer, name, None)?;
+            let file = Path::new(&directory).join(format!("reminder-{locale}-{case}"));
+            write(&file, locale, offer, name, Some(&reminders()))?;
         }
     }
     Ok(())
@@ -40,6 +44,7 @@ fn write(
     locale: &str,
     offer: &Offer,
     name: Option<&str>,
+    templates: Option<&BTreeMap<String, Template>>,
 ) -> Result<(), Box<dyn Error>> {
     let code = CodeKey::derive(
         &[7; 32],
@@ -56,7 +61,7 @@ fn write(
     };
     let mail = render(&MailInput {
         locale: Some(locale),
-        templates: None,
+        templates,
         code: &code,
         offer,
         code_expires_at: "2026-12-25T15:00:00Z".parse()?,

@@ -18,6 +18,7 @@ pub mod pricing;
 pub mod promotion;
 pub mod redemption;
 pub mod returns;
+pub mod sending;
 pub mod test_mail;
 pub mod thank_you;
 pub mod word_filter;

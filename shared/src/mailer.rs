@@ -1,5 +1,6 @@
 //! Mails: their words, their two parts, and their way out. Only this module names `aws_sdk_sesv2`.
 
+mod account;
 mod blocks;
 mod offer;
 mod render;
@@ -9,6 +10,7 @@ mod ses;
 mod shop;
 pub mod template;
 
+pub use account::Account;
 pub use offer::{Language, Offer};
 pub use render::{MailInput, Reason, RenderError, RenderedMail, render};
 pub use sample::{Sample, SampleError};

@@ -33,7 +33,7 @@ async fn stack_on(place: Place, ses_events: bool) -> (Stack, FaultProxy) {
     (stack, proxy)
 }
 
-async fn order(stack: &Stack, id: &str, email: &str) {
+pub(crate) async fn order(stack: &Stack, id: &str, email: &str) {
     let event = completed(id, json!({"customer": {"email": email}}));
     let _ = stack
         .standard_webhook(stack.clock(), &event)
@@ -42,13 +42,13 @@ async fn order(stack: &Stack, id: &str, email: &str) {
 }
 
 /// A follow-up, three days after an order.
-async fn follow_up(stack: &Stack) {
+pub(crate) async fn follow_up(stack: &Stack) {
     let promotion = stack.promotion(json!({})).await;
     stack.follow_up(&promotion, json!({})).await;
 }
 
 /// The outbox's row of a mail in the inbox.
-async fn row(stack: &Stack, mail: &Value) -> OutboxMail {
+pub(crate) async fn row(stack: &Stack, mail: &Value) -> OutboxMail {
     let id = mail["outbox_id"].as_str().unwrap().to_owned();
     let store = stack.running().store().unwrap();
     store
@@ -59,7 +59,7 @@ async fn row(stack: &Stack, mail: &Value) -> OutboxMail {
 }
 
 /// An event of SES about one attempt at a mail, with `fields` of its own.
-fn event(kind: &str, row: &OutboxMail, attempt: u32, fields: &Value) -> Value {
+pub(crate) fn event(kind: &str, row: &OutboxMail, attempt: u32, fields: &Value) -> Value {
     let mut event = json!({
         "eventType": kind,
         "mail": {
@@ -74,7 +74,7 @@ fn event(kind: &str, row: &OutboxMail, attempt: u32, fields: &Value) -> Value {
 }
 
 /// Hands messages to `mail-feedback` in one batch; answers the places of those that failed.
-async fn feed(stack: &Stack, bodies: &[String]) -> Vec<String> {
+pub(crate) async fn feed(stack: &Stack, bodies: &[String]) -> Vec<String> {
     let env = stack.env_through(stack.running().dynamodb_url());
     let state = mail_feedback::State::load(&env, stack.clock().clone())
         .await

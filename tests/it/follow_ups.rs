@@ -79,7 +79,7 @@ async fn what_cannot_be_or_is_not_built_yet_is_refused_where_it_stands() {
         ),
         (json!({"holdout_percent": 91}), "/holdout_percent"),
         (
-            json!({"reminder_before_expiry": "P3D"}),
+            json!({"reminder_before_expiry": "P30D"}),
             "/reminder_before_expiry",
         ),
         (

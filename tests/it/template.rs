@@ -141,7 +141,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 40] = [
+pub(crate) const CALLS: [(&str, &str); 39] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -361,7 +361,12 @@ fn no_function_may_do_everything_anywhere() {
                 actions.iter().all(|action| !action.contains('*')),
                 "{binary}: {actions:?}"
             );
-            assert!(statement["Resource"] != "*", "{binary}: {actions:?}");
+            // What AWS ties to no resource. Source: "Actions, resources, and condition keys for Amazon SES v2".
+            let account_wide = actions == ["ses:GetAccount"];
+            assert!(
+                account_wide || statement["Resource"] != "*",
+                "{binary}: {actions:?}"
+            );
             if binary == "landing" || binary == "redeem-code" {
                 assert!(
                     actions

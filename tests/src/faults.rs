@@ -35,11 +35,19 @@ pub enum Fault {
     Duplicate,
     /// The engine never sees it: the transaction is cancelled with these reason codes.
     Cancel(Vec<&'static str>),
+    /// The engine never sees it: this status and body are the answer.
+    Answer(u16, String),
     /// The engine applies it; if it cancels the transaction, the reason at this place becomes a conflict.
     MixInConflict(usize),
 }
 
 impl Fault {
+    /// An AWS service's refusal by this name.
+    pub fn refusal(status: u16, kind: &str, message: &str) -> Self {
+        let body = serde_json::json!({"__type": kind, "message": message});
+        Self::Answer(status, body.to_string())
+    }
+
     /// What it is called where faults are counted, whatever its time or place.
     pub fn name(&self) -> &'static str {
         match self {
@@ -51,6 +59,7 @@ impl Fault {
             Self::ApplyThen500 => "apply, 500",
             Self::Duplicate => "duplicate",
             Self::Cancel(_) => "cancel",
+            Self::Answer(..) => "answer",
             Self::MixInConflict(_) => "mix in conflict",
         }
     }
@@ -263,6 +272,10 @@ async fn handle(
             forward().await?;
             forward().await?
         }
+        Fault::Answer(status, body) => (
+            StatusCode::from_u16(status).map_err(|_| Broken)?,
+            body.into(),
+        ),
         Fault::Cancel(codes) => (StatusCode::BAD_REQUEST, cancelled(&codes).into()),
         Fault::MixInConflict(index) => {
             let (status, body) = forward().await?;

@@ -30,7 +30,7 @@ pub(crate) fn routes() -> Router<State> {
 
 /// Create a follow-up
 ///
-/// It applies to orders that arrive from then on. Reminders are not built yet, and refused.
+/// It applies to orders that arrive from then on.
 #[utoipa::path(
     post,
     path = "/v1/follow-ups",

@@ -1,4 +1,4 @@
-//! An SES event as it is published through `EventBridge`, or through SNS with raw delivery. Source of the shapes: "Contents of
+//! An SES event as it is published through `EventBridge`, or through SNS with or without raw delivery. Source of the shapes: "Contents of
 //! event data that Amazon SES publishes" in the SES developer guide; of what they mean here: webhooks-and-mail.md §8.4.
 
 use std::collections::BTreeMap;
@@ -23,8 +23,12 @@ pub(crate) struct Report {
 /// What happened to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// SES took it, and nothing has to be done: it is on its way, delivered, delayed, or came back for a passing reason.
+    /// SES took it, and nothing has to be done: it is on its way or delayed.
     Taken,
+    /// SES took it and handed it over.
+    Delivered,
+    /// SES took it, and it came back for a passing reason.
+    SoftBounced,
     /// SES took it, and the address does not exist or takes no mail for good.
     Bounced,
     /// SES took it, and its reader reported it as spam.
@@ -90,6 +94,16 @@ struct Reject {
 /// [`Malformed`] if it is not what SES publishes.
 pub(crate) fn read(body: &str) -> Result<Option<Report>, Malformed> {
     let mut json: Value = serde_json::from_str(body).map_err(|_| Malformed("it is not JSON"))?;
+    // SNS without raw delivery wraps the event as text. Source: "HTTP/HTTPS notification JSON format" in its developer guide.
+    if json.get("Type").is_some() {
+        let Some(message) = json.get("Message").and_then(Value::as_str) else {
+            return Err(Malformed("an SNS notification without Message"));
+        };
+        if json.get("Type").and_then(Value::as_str) != Some("Notification") {
+            return Ok(None);
+        }
+        json = serde_json::from_str(message).map_err(|_| Malformed("its Message is not JSON"))?;
+    }
     let event = match json.get_mut("detail") {
         Some(detail) => detail.take(),
         None => json,
@@ -115,7 +129,8 @@ pub(crate) fn read(body: &str) -> Result<Option<Report>, Malformed> {
 
 fn news(event: &Event) -> Result<Option<News>, Malformed> {
     let news = match event.kind.as_str() {
-        "Send" | "Delivery" | "DeliveryDelay" => News::Taken,
+        "Send" | "DeliveryDelay" => News::Taken,
+        "Delivery" => News::Delivered,
         "Bounce" => bounced(event.bounce.as_ref().ok_or(Malformed("bounce is absent"))?),
         "Complaint" => complained(
             event
@@ -140,7 +155,7 @@ fn news(event: &Event) -> Result<Option<News>, Malformed> {
 fn bounced(bounce: &Bounce) -> News {
     match bounce.bounce_type.as_str() {
         "Permanent" => News::Bounced,
-        _ => News::Taken,
+        _ => News::SoftBounced,
     }
 }
 
@@ -182,11 +197,15 @@ mod tests {
     }
 
     #[test]
-    fn an_event_reads_the_same_through_eventbridge_and_raw() {
+    fn an_event_reads_the_same_through_eventbridge_sns_and_raw() {
         let raw = event("Send", json!({"send": {}}));
         let wrapped = json!({"version": "0", "source": "aws.ses", "detail-type": "Email Sent", "detail": raw});
         let report = read(&raw.to_string()).unwrap().unwrap();
         assert_eq!(read(&wrapped.to_string()).unwrap().unwrap(), report);
+        let sns = json!({"Type": "Notification", "MessageId": "m", "Message": raw.to_string()});
+        assert_eq!(read(&sns.to_string()).unwrap().unwrap(), report);
+        let confirm = json!({"Type": "SubscriptionConfirmation", "Message": "You have chosen …"});
+        assert_eq!(read(&confirm.to_string()).unwrap(), None);
         let expected = Report {
             mail_id: MailId::try_from(ID.to_owned()).unwrap(),
             attempt: 2,
@@ -204,8 +223,8 @@ mod tests {
         let listed = json!({"complaintSubType": "OnAccountSuppressionList"});
         for (event, expected) in [
             (bounce("Permanent"), News::Bounced),
-            (bounce("Transient"), News::Taken),
-            (bounce("Undetermined"), News::Taken),
+            (bounce("Transient"), News::SoftBounced),
+            (bounce("Undetermined"), News::SoftBounced),
             (complaint(json!({})), News::Complained),
             (
                 complaint(json!({"complaintFeedbackType": "abuse", "complaintSubType": null})),
@@ -216,7 +235,7 @@ mod tests {
                 News::Taken,
             ),
             (complaint(listed), News::Taken),
-            (event("Delivery", json!({"delivery": {}})), News::Taken),
+            (event("Delivery", json!({"delivery": {}})), News::Delivered),
             (event("DeliveryDelay", Value::Null), News::Taken),
             (
                 event("Reject", json!({"reject": {"reason": "Bad content"}})),

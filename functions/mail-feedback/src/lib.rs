@@ -12,8 +12,9 @@ use chrono::{DateTime, Utc};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::outbox::MailId;
+use shared::domain::sending::SendingPause;
 use shared::env::{Env, StartError};
-use shared::store::{Store, StoreError, SuppressionReason};
+use shared::store::{Heard, Store, StoreError, SuppressionReason};
 
 use event::{Malformed, News, Report};
 
@@ -92,7 +93,7 @@ async fn take_in(state: &State, record: &SqsMessage) -> Result<(), RecordError> 
     let store = &state.store;
     let changed = match news {
         News::Rejected { reason } => store.reject_mail(mail_id, *attempt, reason).await?,
-        News::Taken | News::Bounced | News::Complained => {
+        News::Taken | News::Delivered | News::SoftBounced | News::Bounced | News::Complained => {
             store
                 .settle_mail(mail_id, *attempt, message_id, *mailed_at)
                 .await?
@@ -100,13 +101,52 @@ async fn take_in(state: &State, record: &SqsMessage) -> Result<(), RecordError> 
     };
     match news {
         News::Taken => {}
-        News::Bounced => suppress(store, mail_id, SuppressionReason::Bounced, now).await?,
-        News::Complained => suppress(store, mail_id, SuppressionReason::Complained, now).await?,
+        News::Delivered => count(store, mail_id, Heard::Delivered, now).await?,
+        News::SoftBounced => count(store, mail_id, Heard::SoftBounced, now).await?,
+        News::Bounced => {
+            suppress(store, mail_id, SuppressionReason::Bounced, now).await?;
+            count(store, mail_id, Heard::Bounced, now).await?;
+            judge_rates(store, now).await?;
+        }
+        News::Complained => {
+            suppress(store, mail_id, SuppressionReason::Complained, now).await?;
+            count(store, mail_id, Heard::Complained, now).await?;
+            judge_rates(store, now).await?;
+        }
         News::Rejected { .. } => {
             tracing::error!(mail.id = %mail_id, "SES will not deliver a mail it took");
         }
     }
     tracing::info!(mail.id = %mail_id, ?news, changed, "took in an event of SES");
+    Ok(())
+}
+
+/// Counts what was heard of a mail, once.
+async fn count(
+    store: &Store,
+    mail_id: &MailId,
+    heard: Heard,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if let Some(mail) = store.mail(mail_id).await? {
+        store.hear(&mail, heard, now).await?;
+    }
+    Ok(())
+}
+
+/// Stops all mail when too much of it comes back or is complained of: SES would do so soon, and for longer.
+async fn judge_rates(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let outcomes = store.mail_outcomes(now).await?;
+    if let Some(reason) = outcomes.too_bad() {
+        let standing = store.pause_sending(SendingPause::new(reason, now)).await?;
+        tracing::error!(?outcomes, reason = standing.reason.as_str(), since = %standing.since, "no mail is sent at present");
+    } else if let Some(reason) = outcomes.alarming() {
+        tracing::error!(
+            ?outcomes,
+            reason = reason.as_str(),
+            "nearly too many mails come back or are complained of"
+        );
+    }
     Ok(())
 }
 

@@ -201,7 +201,7 @@ async fn no_mail(
     reason: NoMail,
     now: DateTime<Utc>,
 ) -> Result<(), RecordError> {
-    let store = &state.store;
+    let store = &state.checkout.store;
     store
         .record_no_mail(&order.order_id, follow_up, reason, now)
         .await?;

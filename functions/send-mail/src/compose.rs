@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::follow_up::FollowUp;
 use shared::domain::outbox::{Contact, OutboxMail};
 use shared::domain::promotion::{Closed, Promotion};
-use shared::mailer::{MailInput, Offer, Outgoing, Reason, RenderedMail, render};
+use shared::mailer::{MailInput, Offer, Outgoing, Reason, RenderedMail, render, template};
 use shared::store::{Freshness, MailChange, StoreError};
 
-use crate::{KIND, STAFF_PAUSE, State, settings};
+use crate::{STAFF_PAUSE, State, settings};
 
 /// How long a mail waits after the table or a secret could not be read.
 const READ_PAUSE: TimeDelta = TimeDelta::minutes(5);
@@ -25,7 +25,7 @@ impl Letter {
         Outgoing {
             mail_id: &mail.id,
             attempt: mail.attempt,
-            kind: KIND,
+            kind: mail.kind(),
             from: &self.follow_up.terms.mail.from,
             to: &self.contact.email,
             mail: &self.mail,
@@ -108,9 +108,12 @@ async fn words(
     })?;
     let code = promotion.code_key(&master_key).seal(mail.serial);
     let consented = follow_up.terms.conditions.require_consent;
+    let reminders = mail.reminder_of.as_ref().map(|_| template::reminders());
     let rendered = render(&MailInput {
         locale: contact.locale.as_deref(),
-        templates: follow_up.terms.mail.templates.as_ref(),
+        templates: reminders
+            .as_ref()
+            .or(follow_up.terms.mail.templates.as_ref()),
         code: &code,
         offer: &Offer::of(&promotion.terms),
         code_expires_at: mail.code_expires_at,

@@ -4,11 +4,13 @@
 //! under conditions before it is sent.
 
 mod compose;
+mod gate;
+mod pace;
 mod settings;
 mod test_mails;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -16,11 +18,17 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
 use shared::domain::outbox::{MailId, MailState, OutboxMail};
+use shared::domain::sending::{PauseReason, SendingPause};
 use shared::env::{Env, StartError};
 use shared::mailer::{Mailer, SendError};
 use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Block, Claim, MailChange, Store, StoreError};
 
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use gate::Gate;
+use pace::Pacer;
 use settings::Settings;
 
 /// Nothing is claimed when less than this remains, so that a run does not die while a mail is on its way: SES has 10 s to
@@ -30,17 +38,14 @@ const RESERVE: Duration = Duration::from_secs(20);
 const PAGE: u16 = 100;
 /// How long an unknown outcome may be settled by an SES event before the mail is sent again. Source: design.md §8.
 const SETTLING_TIME: TimeDelta = TimeDelta::minutes(60);
-/// How long a mail waits while SES takes none at all, for the day's quota, and for what only staff can mend. Source of the
-/// first: webhooks-and-mail.md §8.2; the others are ours.
-const STOPPED_PAUSE: TimeDelta = TimeDelta::minutes(15);
-const QUOTA_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// How long a mail waits for what only staff can mend. Ours.
 const STAFF_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// How long a mail waits before it is looked at again whether its follow-up was resumed.
 const PAUSED_PAUSE: TimeDelta = TimeDelta::minutes(15);
+/// How often SES may ask to slow down before the run ends. Ours.
+const MOST_SLOW_DOWNS: usize = 5;
 /// Longest wait after SES asked to slow down. Source: webhooks-and-mail.md §8.2.
 const MAX_SLOW_DOWN_MINUTES: i64 = 10;
-/// The kind of all mails so far, as SES tag and list name.
-const KIND: &str = shared::mailer::THANK_YOU;
 /// The reason kept with a mail whose outcome stayed unknown.
 const UNKNOWN_OUTCOME: &str = "unknown-outcome";
 
@@ -52,6 +57,7 @@ pub struct State {
     identity: Arc<IdentityKey>,
     code_keys: Arc<CodeKeys>,
     settings: Arc<Settings>,
+    pacer: Arc<Pacer>,
     clock: Clock,
 }
 
@@ -70,6 +76,7 @@ impl State {
             identity: Arc::new(identity),
             code_keys: Arc::new(CodeKeys::fetch(env, &aws).await?),
             settings: Arc::new(settings),
+            pacer: Arc::default(),
             clock,
         })
     }
@@ -113,11 +120,20 @@ impl Report {
     }
 }
 
-/// What became of a mail, and whether any other can be sent in this run.
+/// What became of a mail, and what that means for the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Step {
     change: MailChange,
-    stop: Option<String>,
+    stop: Option<Stop>,
+}
+
+/// What SES's answer about one mail means for all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// They leave more slowly.
+    SlowDown,
+    /// None leaves.
+    Pause(PauseReason),
 }
 
 impl From<MailChange> for Step {
@@ -126,51 +142,175 @@ impl From<MailChange> for Step {
     }
 }
 
-/// Sends what is due until nothing is, or until less than 20 s of `budget` remain.
+/// Sends what is due until nothing is, or until less than 20 s of `budget` remain, or while all mail is stopped.
 ///
 /// # Errors
 /// If the table does not answer; what was done until then is recorded, and the rest stays due.
 pub async fn handle(state: &State, budget: Duration) -> Result<Report, lambda_runtime::Error> {
-    let started = Instant::now();
-    let mut report = Report::default();
-    for id in state
-        .store
-        .due_test_mails(state.clock.now(), test_mails::MOST)
-        .await?
-    {
-        if budget.saturating_sub(started.elapsed()) < RESERVE {
-            break;
-        }
-        let worked = test_mails::attend(state, &id).await?;
-        report.tests += usize::from(worked);
-    }
+    let mut run = Run::new(state, budget);
+    run.test_mails().await?;
     loop {
-        let done_before = report.claimed;
-        for id in state.store.due_mails(state.clock.now(), PAGE).await? {
-            if budget.saturating_sub(started.elapsed()) < RESERVE {
-                report.stopped = Some("time".to_owned());
-                return Ok(report);
+        let done_before = run.report.claimed;
+        match gate::pass(state).await? {
+            Gate::Open => {}
+            Gate::Resumed(pause) => run.resumed = Some(pause),
+            Gate::Closed(pause) => run.report.stopped = Some(pause.reason.as_str().to_owned()),
+        }
+        if run.report.stopped.is_none() {
+            run.page().await?;
+        }
+        if run.report.stopped.is_some() || run.report.claimed == done_before {
+            return Ok(run.report);
+        }
+    }
+}
+
+/// One run: what it may still do and what it has done.
+struct Run<'a> {
+    state: &'a State,
+    /// When to claim no more.
+    until: Instant,
+    report: Report,
+    slow_downs: usize,
+    /// The pause that was ended at the begin of this run, until SES has taken a mail: so long one is tried at a time.
+    resumed: Option<SendingPause>,
+    error: Option<lambda_runtime::Error>,
+}
+
+/// What a task made of one mail.
+type Attended = (MailId, Result<Option<Step>, StoreError>);
+
+impl<'a> Run<'a> {
+    fn new(state: &'a State, budget: Duration) -> Self {
+        Self {
+            state,
+            until: Instant::now() + budget.saturating_sub(RESERVE),
+            report: Report::default(),
+            slow_downs: 0,
+            resumed: None,
+            error: None,
+        }
+    }
+
+    /// Sends the sample mails that staff asked for, but not while all mail is stopped.
+    async fn test_mails(&mut self) -> Result<(), lambda_runtime::Error> {
+        let state = self.state;
+        let waiting = state
+            .store
+            .due_test_mails(state.clock.now(), test_mails::MOST)
+            .await?;
+        if waiting.is_empty() || matches!(gate::pass(state).await?, Gate::Closed(_)) {
+            return Ok(());
+        }
+        for id in waiting {
+            if Instant::now() >= self.until {
+                break;
             }
-            match attend(state, &id).await {
-                Ok(None) => {}
-                Ok(Some(step)) => {
-                    report.count(&step.change);
-                    log(&id, &step);
-                    if step.stop.is_some() {
-                        report.stopped = step.stop;
-                        return Ok(report);
-                    }
+            let worked = test_mails::attend(state, &id).await?;
+            self.report.tests += usize::from(worked);
+        }
+        Ok(())
+    }
+
+    /// Works on a page of what is due, several mails at a time. Whatever was begun is finished, also after an error.
+    async fn page(&mut self) -> Result<(), lambda_runtime::Error> {
+        let state = self.state;
+        let due = state.store.due_mails(state.clock.now(), PAGE).await?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        state.pacer.refresh(&state.mailer, state.clock.now()).await;
+        if state.pacer.is_used_up() {
+            return self.pause(PauseReason::Quota).await;
+        }
+        let mut under_way = JoinSet::new();
+        for id in due {
+            while under_way.len() >= self.at_once() {
+                self.finish(under_way.join_next().await).await;
+            }
+            if Instant::now() >= self.until {
+                self.report.stopped.get_or_insert_with(|| "time".to_owned());
+            }
+            if self.error.is_some() || self.report.stopped.is_some() || !state.pacer.reserve() {
+                break;
+            }
+            let state = state.clone();
+            under_way.spawn(async move {
+                let attended = attend(&state, &id).await;
+                (id, attended)
+            });
+        }
+        while !under_way.is_empty() {
+            self.finish(under_way.join_next().await).await;
+        }
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    fn at_once(&self) -> usize {
+        if self.resumed.is_some() {
+            1
+        } else {
+            self.state.pacer.at_once()
+        }
+    }
+
+    /// Takes in what became of a mail.
+    async fn finish(&mut self, attended: Option<Result<Attended, JoinError>>) {
+        let step = match attended {
+            None | Some(Ok((_, Ok(None)))) => return,
+            Some(Ok((id, Ok(Some(step))))) => {
+                log(&id, &step);
+                step
+            }
+            // A row that cannot be read must not hold up the others.
+            Some(Ok((id, Err(StoreError::Corrupt(why))))) => {
+                tracing::error!(mail.id = %id, %why, "a mail in the outbox cannot be read");
+                return;
+            }
+            Some(Ok((_, Err(error @ StoreError::Unavailable(_))))) => {
+                self.error = Some(error.into());
+                return;
+            }
+            Some(Err(error)) => {
+                self.error = Some(error.into());
+                return;
+            }
+        };
+        self.report.count(&step.change);
+        if matches!(step.change, MailChange::Sent { .. }) {
+            self.resumed = None;
+        }
+        match step.stop {
+            None => {}
+            Some(Stop::SlowDown) => self.slow_down(),
+            Some(Stop::Pause(reason)) => {
+                if let Err(error) = self.pause(reason).await {
+                    self.error = Some(error);
                 }
-                // A row that cannot be read must not hold up the others.
-                Err(StoreError::Corrupt(why)) => {
-                    tracing::error!(mail.id = %id, %why, "a mail in the outbox cannot be read");
-                }
-                Err(error @ StoreError::Unavailable(_)) => return Err(error.into()),
             }
         }
-        if report.claimed == done_before {
-            return Ok(report);
+    }
+
+    fn slow_down(&mut self) {
+        self.state.pacer.slow_down();
+        self.slow_downs += 1;
+        tracing::warn!(count = self.slow_downs, "SES asks to slow down");
+        if self.slow_downs >= MOST_SLOW_DOWNS {
+            self.report.stopped = Some("slow-down".to_owned());
         }
+    }
+
+    /// Stops all mail until SES takes some again.
+    async fn pause(&mut self, reason: PauseReason) -> Result<(), lambda_runtime::Error> {
+        let mut pause = SendingPause::new(reason, self.state.clock.now());
+        // A mail tried after a pause has shown that it is not over.
+        if let Some(before) = self.resumed.filter(|before| before.reason == reason) {
+            pause.since = before.since;
+        }
+        let standing = self.state.store.pause_sending(pause).await?;
+        gate::log(&standing);
+        self.report.stopped = Some(standing.reason.as_str().to_owned());
+        Ok(())
     }
 }
 
@@ -183,6 +323,10 @@ async fn attend(state: &State, id: &MailId) -> Result<Option<Step>, StoreError> 
     match mail.state {
         MailState::Due | MailState::Unsettled if mail.code_expires_at <= now => {
             record(state, &mail, given_up(&mail, "code-expired").into()).await
+        }
+        // Nobody is reminded twice: whether it arrived or not, this was the only one.
+        MailState::Unsettled if mail.reminder_of.is_some() => {
+            record(state, &mail, given_up(&mail, UNKNOWN_OUTCOME).into()).await
         }
         MailState::Due | MailState::Unsettled => match state.store.claim_mail(&mail, now).await? {
             Claim::Moved => Ok(None),
@@ -220,6 +364,7 @@ async fn send(state: &State, mail: &OutboxMail, now: DateTime<Utc>) -> Step {
         Ok(letter) => letter,
         Err(change) => return change.into(),
     };
+    state.pacer.turn().await;
     let outcome = state.mailer.send(letter.outgoing(mail)).await;
     judge(outcome, mail, state.clock.now())
 }
@@ -243,16 +388,21 @@ fn judge(outcome: Result<String, SendError>, mail: &OutboxMail, now: DateTime<Ut
         Err(SendError::Refused { reason }) => MailChange::Failed { reason }.into(),
         Err(SendError::SlowDown) => Step {
             change: again(slow_down(mail.attempt), "slow-down"),
-            stop: Some("slow-down".to_owned()),
+            stop: Some(Stop::SlowDown),
         },
-        Err(SendError::QuotaExceeded) => Step {
-            change: again(QUOTA_PAUSE, "quota"),
-            stop: Some("quota".to_owned()),
+        Err(SendError::QuotaExceeded) => paused(PauseReason::Quota, now),
+        Err(SendError::QueueStopped { reason }) => paused(PauseReason::of_ses(&reason), now),
+    }
+}
+
+/// A mail that SES did not take because it takes none: it is due again when that is looked at.
+fn paused(reason: PauseReason, now: DateTime<Utc>) -> Step {
+    Step {
+        change: MailChange::DueAgain {
+            at: SendingPause::new(reason, now).probe_at,
+            reason: reason.as_str().to_owned(),
         },
-        Err(SendError::QueueStopped { reason }) => Step {
-            change: again(STOPPED_PAUSE, &reason),
-            stop: Some(reason),
-        },
+        stop: Some(Stop::Pause(reason)),
     }
 }
 
@@ -287,9 +437,13 @@ fn waiting(mail: &OutboxMail, now: DateTime<Utc>, block: Block) -> MailChange {
     }
 }
 
-/// A mail that must not be sent (any more): withdrawn, unless it may have been sent before.
+/// A mail that must not be sent (any more): withdrawn, unless it may have been sent before. Then a person decides, but a
+/// reminder is dropped.
 fn given_up(mail: &OutboxMail, reason: &str) -> MailChange {
     match mail.state {
+        MailState::Unsettled if mail.reminder_of.is_some() => MailChange::Failed {
+            reason: UNKNOWN_OUTCOME.to_owned(),
+        },
         MailState::Unsettled => MailChange::Parked {
             reason: UNKNOWN_OUTCOME.to_owned(),
         },
@@ -316,9 +470,6 @@ fn log(id: &MailId, step: &Step) {
         MailChange::Withdrawn { .. } => "withdrawn",
     };
     tracing::info!(mail.id = %id, outcome, reason, "worked on a mail");
-    if let Some(stop) = &step.stop {
-        tracing::error!(stop, "SES takes no mail at present; what is due waits");
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn again(at: &str, reason: &str) -> MailChange {
 }
 
 #[test]
-fn what_ses_did_not_accept_waits_and_ends_the_run_unless_only_this_mail_is_refused() {
+fn what_ses_did_not_accept_waits_and_stops_the_others_unless_only_this_mail_is_refused() {
     let refused = |reason: &str| SendError::Refused {
         reason: reason.to_owned(),
     };
@@ -32,27 +32,27 @@ fn what_ses_did_not_accept_waits_and_ends_the_run_unless_only_this_mail_is_refus
     let failed = MailChange::Failed {
         reason: "MessageRejected".to_owned(),
     };
-    for (error, change, stops) in [
+    for (error, change, stop) in [
         (
             SendError::SlowDown,
             again("2026-11-25T03:06:00Z", "slow-down"),
-            true,
+            Some(Stop::SlowDown),
         ),
         (
             SendError::QuotaExceeded,
-            again("2026-11-25T04:05:00Z", "quota"),
-            true,
+            again("2026-11-25T03:20:00Z", "quota"),
+            Some(Stop::Pause(PauseReason::Quota)),
         ),
         (
             stopped,
-            again("2026-11-25T03:20:00Z", "SendingPausedException"),
-            true,
+            again("2026-11-25T03:20:00Z", "sending-paused"),
+            Some(Stop::Pause(PauseReason::SendingPaused)),
         ),
-        (refused("MessageRejected"), failed, false),
+        (refused("MessageRejected"), failed, None),
     ] {
         let step = judge(Err(error), &mail(), now());
         assert_eq!(step.change, change);
-        assert_eq!(step.stop.is_some(), stops, "{change:?}");
+        assert_eq!(step.stop, stop, "{change:?}");
     }
 }
 

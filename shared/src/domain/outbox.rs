@@ -126,6 +126,22 @@ pub struct OutboxMail {
     /// Sent again after an unknown outcome that nothing settled: the buyer may have it twice.
     #[serde(default)]
     pub duplicate_risk: bool,
+    /// The reminder queued with it, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<MailId>,
+    /// The mail it reminds of, if it is a reminder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder_of: Option<MailId>,
+}
+
+impl OutboxMail {
+    /// What kind of mail it is, as SES tag and list name.
+    pub fn kind(&self) -> &'static str {
+        match self.reminder_of {
+            None => "thank-you",
+            Some(_) => "reminder",
+        }
+    }
 }
 
 /// How to reach a person: kept apart from everything else, under their hash, and gone 30 days after their last mail.

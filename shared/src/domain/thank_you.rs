@@ -123,6 +123,21 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// When a reminder is due: `before` the code's end. `None` if that is not after the mail itself.
+    pub fn reminder_at(&self, before: Period) -> Option<DateTime<Utc>> {
+        let at = self.code_expires_at.checked_sub_signed(before.as_delta())?;
+        (self.due_at < at && at < self.code_expires_at).then_some(at)
+    }
+
+    /// From when on the buyer's address counts as gone if a mail is due at `last_due_at` too.
+    pub fn forget_after(&self, last_due_at: DateTime<Utc>) -> DateTime<Utc> {
+        last_due_at
+            .checked_add_signed(CONTACT_KEPT)
+            .map_or(self.forget_at, |at| at.max(self.forget_at))
+    }
+}
+
 /// Longest stretch that clocks have jumped over at midnight: Samoa left out a whole day in 2011. In minutes.
 const LONGEST_GAP_MINUTES: i64 = 25 * 60;
 
@@ -236,6 +251,17 @@ mod tests {
         assert_eq!(plan.due_at, at("2026-11-25T03:04:05Z"));
         assert_eq!(plan.code_expires_at, at("2026-12-25T15:00:00Z"));
         assert_eq!(plan.forget_at, at("2026-12-25T03:04:05Z"));
+    }
+
+    #[test]
+    fn a_reminder_is_due_before_the_codes_end_and_after_the_mail_and_keeps_the_address() {
+        let plan = plan("2026-11-22T03:04:05Z", "P3D", 30, "Asia/Tokyo");
+        let due = plan.reminder_at("P3D".parse().unwrap());
+        assert_eq!(due, Some(at("2026-12-22T15:00:00Z")));
+        assert_eq!(plan.forget_after(due.unwrap()), at("2027-01-21T15:00:00Z"));
+        for before in ["PT0S", "P31D"] {
+            assert_eq!(plan.reminder_at(before.parse().unwrap()), None, "{before}");
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum SendError {
 /// SES, as one deployment uses it.
 #[derive(Clone)]
 pub struct Mailer {
-    client: Client,
+    pub(super) client: Client,
     configuration_set: Option<String>,
 }
 

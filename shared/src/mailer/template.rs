@@ -194,11 +194,26 @@ pub fn built_in(language: Language) -> Template {
         Language::Ja => include_str!("../../templates/thank-you.ja.txt"),
         Language::En => include_str!("../../templates/thank-you.en.txt"),
     };
+    of_source(source)
+}
+
+/// A text whose first line is the subject.
+fn of_source(source: &str) -> Template {
     let (subject, body) = source.split_once('\n').unwrap_or((source, ""));
     Template {
         subject: subject.to_owned(),
         body: body.trim().to_owned(),
     }
+}
+
+/// The texts of reminders, by language tag; a follow-up's own texts are for its first mail.
+pub fn reminders() -> BTreeMap<String, Template> {
+    let texts = [
+        ("ja", include_str!("../../templates/reminder.ja.txt")),
+        ("en", include_str!("../../templates/reminder.en.txt")),
+    ];
+    let read = |(tag, source): (&str, &str)| (tag.to_owned(), of_source(source));
+    texts.into_iter().map(read).collect()
 }
 
 /// The legal footer's source.
@@ -294,6 +309,7 @@ mod tests {
     fn the_built_in_texts_pass_their_own_check() {
         for locale in ["ja", "en"] {
             assert_eq!(check(locale, &built_in(Language::of(locale))), Ok(()));
+            assert_eq!(check(locale, &reminders()[locale]), Ok(()));
         }
     }
 

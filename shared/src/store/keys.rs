@@ -55,6 +55,9 @@ pub(super) const AUTOMATIC: &str = "automatic";
 /// Partition of all follow-ups.
 pub(super) const FOLLOW_UPS: &str = "follow-ups";
 
+/// Partition of the one item that says whether mails go out.
+pub(super) const SENDING: &str = "sending";
+
 pub(super) fn api_key(digest: &str) -> Key {
     Key::new(API_KEYS, digest)
 }
@@ -230,6 +233,29 @@ const TEST_MAIL_PREFIX: &str = "test-mail#";
 pub(super) fn test_mail_id(partition: &str) -> Option<MailId> {
     let id = partition.strip_prefix(TEST_MAIL_PREFIX)?;
     MailId::try_from(id.to_owned()).ok()
+}
+
+/// Whether mails go out at all.
+pub(super) fn sending() -> Key {
+    Key::new(SENDING, "state")
+}
+
+/// Partition of what became of mails on one day (of UTC) …
+pub(super) fn outcomes_partition(day: &str) -> String {
+    format!("{SENDING}#{day}")
+}
+
+/// … counted in as many parts as the due index has, so that they take writes side by side.
+pub(super) fn outcomes(day: &str, part: &str) -> Key {
+    Key::new(outcomes_partition(day), format!("{PART_PREFIX}{part}"))
+}
+
+/// What the sort keys of those parts begin with.
+pub(super) const PART_PREFIX: &str = "part#";
+
+/// The passing bounces of a person's address.
+pub(super) fn soft_bounces(person: &PersonHash) -> Key {
+    Key::new(format!("person#{}", person.as_str()), "soft-bounces")
 }
 
 /// Address, name and locale of a person.

@@ -151,8 +151,9 @@ impl Store {
                 None => marker_actions(thank_you, holdout())?,
                 Some(gift) => {
                     let known: Option<Contact> = self.get(&keys::contact(thank_you.person)).await?;
-                    let (mail_id, serial) = (MailId::random(), Serial::random_thank_you());
-                    issue_actions(thank_you, gift, mail_id, serial, known.as_ref())?
+                    let ids = MailIds::new(thank_you.follow_up, gift);
+                    let serial = Serial::random_thank_you();
+                    issue_actions(thank_you, gift, &ids, serial, known.as_ref())?
                 }
             };
             actions.extend(place);
@@ -241,7 +242,8 @@ impl Store {
         self.decide(&[Action::PutNew(item)]).await.map(|_| ())
     }
 
-    /// Withdraws a mail that is still due and gives its place back, and voids its code if unused, together.
+    /// Withdraws a mail that is still due and gives its place back, withdraws its reminder, and voids their code if unused, all
+    /// together.
     async fn take_back(&self, order_id: &OrderId, marker: &OrderMarker) -> Result<(), StoreError> {
         let OrderOutcome::Mail {
             mail_id,
@@ -251,12 +253,18 @@ impl Store {
         else {
             return Ok(());
         };
+        let is_due = |mail: &OutboxMail| mail.state == MailState::Due;
         let mut attempts = retry::Attempts::new();
         loop {
             let mail: Option<OutboxMail> = self.get(&keys::mail(mail_id)).await?;
             let code: Option<CodeItem> = self.get(&keys::code(promotion_id, *serial)).await?;
+            let reminder: Option<OutboxMail> =
+                match mail.as_ref().and_then(|mail| mail.reminder.as_ref()) {
+                    None => None,
+                    Some(id) => self.get(&keys::mail(id)).await?,
+                };
             let mut actions = Vec::new();
-            if mail.is_some_and(|mail| mail.state == MailState::Due) {
+            if mail.as_ref().is_some_and(is_due) {
                 actions.push(withdrawal(mail_id));
                 if let Some(person) = &marker.person {
                     let place = self
@@ -265,6 +273,11 @@ impl Store {
                     actions.extend(place);
                 }
             }
+            actions.extend(
+                reminder
+                    .filter(is_due)
+                    .map(|reminder| withdrawal(&reminder.id)),
+            );
             if code.is_some_and(|code| code.state == CodeState::Unused) {
                 actions.push(voiding(promotion_id, *serial));
             }
@@ -298,28 +311,60 @@ fn judge(outcomes: &[Outcome]) -> Option<Issue> {
     }
 }
 
+/// The mails of a thank-you: itself and, where the follow-up asks for one, its reminder with the time it is due.
+struct MailIds {
+    mail: MailId,
+    reminder: Option<(MailId, DateTime<Utc>)>,
+}
+
+impl MailIds {
+    fn new(follow_up: &FollowUp, gift: &Gift<'_>) -> Self {
+        let before = follow_up.terms.reminder_before_expiry;
+        let due_at = before.and_then(|before| gift.schedule.reminder_at(before));
+        Self {
+            mail: MailId::random(),
+            reminder: due_at.map(|due_at| (MailId::random(), due_at)),
+        }
+    }
+}
+
 fn issue_actions(
     thank_you: &ThankYou<'_>,
     gift: &Gift<'_>,
-    mail_id: MailId,
+    ids: &MailIds,
     serial: Serial,
     known: Option<&Contact>,
 ) -> Result<Vec<Action>, StoreError> {
     let promotion_id = &gift.variant.promotion_id;
     let outcome = OrderOutcome::Mail {
-        mail_id: mail_id.clone(),
+        mail_id: ids.mail.clone(),
         promotion_id: promotion_id.clone(),
         serial,
     };
     let code = code(thank_you, gift, serial);
-    let pointer = pointer_item(thank_you, gift, &mail_id)?;
+    let mail = mail(thank_you, gift, ids, serial);
+    let mut contact = gift.contact.clone();
     let mut actions = marker_actions(thank_you, outcome)?;
     actions.extend([
         Action::PutNew(write(&keys::code(promotion_id, serial), &code)?),
-        Action::PutNew(mail_item(thank_you, gift, mail_id, serial)?),
-        contact_action(thank_you.person, gift.contact, known)?,
-        Action::PutNew(pointer),
+        Action::PutNew(mail_item(&mail)?),
+        Action::PutNew(pointer_item(thank_you, gift, &mail.id)?),
     ]);
+    if let Some((id, due_at)) = &ids.reminder {
+        contact.forget_at = contact.forget_at.max(gift.schedule.forget_after(*due_at));
+        let reminder = OutboxMail {
+            id: id.clone(),
+            due_at: *due_at,
+            reminder: None,
+            reminder_of: Some(mail.id.clone()),
+            ..mail
+        };
+        actions.extend([
+            Action::PutNew(mail_item(&reminder)?),
+            Action::PutNew(pointer_item(thank_you, gift, id)?),
+        ]);
+    }
+    actions.push(contact_action(thank_you.person, &contact, known)?);
     Ok(actions)
 }
 
@@ -396,15 +441,9 @@ fn code(thank_you: &ThankYou<'_>, gift: &Gift<'_>, serial: Serial) -> CodeItem {
     }
 }
 
-fn mail_item(
-    thank_you: &ThankYou<'_>,
-    gift: &Gift<'_>,
-    id: MailId,
-    serial: Serial,
-) -> Result<Item, StoreError> {
-    let due_at = gift.schedule.due_at;
-    let mail = OutboxMail {
-        id,
+fn mail(thank_you: &ThankYou<'_>, gift: &Gift<'_>, ids: &MailIds, serial: Serial) -> OutboxMail {
+    OutboxMail {
+        id: ids.mail.clone(),
         state: MailState::Due,
         follow_up_id: thank_you.follow_up.id.clone(),
         follow_up_version: thank_you.follow_up.version,
@@ -414,7 +453,7 @@ fn mail_item(
         promotion_id: gift.variant.promotion_id.clone(),
         serial,
         code_expires_at: gift.schedule.code_expires_at,
-        due_at,
+        due_at: gift.schedule.due_at,
         created_at: thank_you.now,
         attempt: 0,
         lease_until: None,
@@ -422,9 +461,14 @@ fn mail_item(
         message_id: None,
         reason: None,
         duplicate_risk: false,
-    };
-    let mut item = write(&keys::mail(&mail.id), &mail)?;
-    due::add(&mut item, &mail.id, due_at);
+        reminder: ids.reminder.as_ref().map(|(id, _)| id.clone()),
+        reminder_of: None,
+    }
+}
+
+fn mail_item(mail: &OutboxMail) -> Result<Item, StoreError> {
+    let mut item = write(&keys::mail(&mail.id), mail)?;
+    due::add(&mut item, &mail.id, mail.due_at);
     Ok(item)
 }
 
@@ -506,8 +550,9 @@ mod tests {
     fn actions(known: Option<&Contact>, contact: &Contact) -> Vec<Action> {
         with_thank_you(contact, |thank_you| {
             let gift = thank_you.gift.as_ref().unwrap();
-            let (mail_id, serial) = (MailId::random(), Serial::random_thank_you());
-            issue_actions(thank_you, gift, mail_id, serial, known).unwrap()
+            let ids = MailIds::new(thank_you.follow_up, gift);
+            let serial = Serial::random_thank_you();
+            issue_actions(thank_you, gift, &ids, serial, known).unwrap()
         })
     }
 

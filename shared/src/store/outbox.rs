@@ -32,6 +32,8 @@ pub enum Block {
     Cancelled,
     /// Its buyer must not be mailed.
     Suppressed(SuppressionReason),
+    /// Its buyer's address rests after passing bounces.
+    Resting,
     /// Its follow-up was deleted.
     FollowUpDeleted,
     /// Its follow-up is paused: it waits.
@@ -40,6 +42,8 @@ pub enum Block {
     CodeUsed,
     /// Its code was voided.
     CodeVoided,
+    /// It is a reminder, and the mail it reminds of was not sent.
+    NothingToRemindOf,
 }
 
 impl Block {
@@ -48,7 +52,8 @@ impl Block {
         match self {
             Self::Cancelled => "cancelled",
             Self::Suppressed(SuppressionReason::Unsubscribed) => "unsubscribed",
-            Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
+            Self::Resting
+            | Self::Suppressed(SuppressionReason::Bounced | SuppressionReason::Complained) => {
                 "suppressed"
             }
             Self::Suppressed(SuppressionReason::Forgotten) => FORGOTTEN,
@@ -56,6 +61,7 @@ impl Block {
             Self::FollowUpPaused => "follow-up-paused",
             Self::CodeUsed => "code-used",
             Self::CodeVoided => "voided",
+            Self::NothingToRemindOf => "first-mail-not-sent",
         }
     }
 }
@@ -120,6 +126,8 @@ const TOMBSTONE: usize = 1;
 const SUPPRESSION: usize = 2;
 const FOLLOW_UP: usize = 3;
 const CODE: usize = 4;
+const RESTING: usize = 5;
+const FIRST_MAIL: usize = 6;
 
 /// The update by which a mail becomes `sent`.
 const MARK_SENT: &str = "SET #state = :state, mailed_at = :at, message_id = :message \
@@ -183,7 +191,7 @@ impl Store {
             duplicate_risk: mail.duplicate_risk || mail.state == MailState::Unsettled,
             ..mail.clone()
         };
-        let actions = [
+        let mut actions = vec![
             claim_action(mail, &claimed, &token, now)?,
             Action::Check(keys::tombstone(&mail.order_id), absent()),
             Action::Check(keys::suppression(&mail.person), absent()),
@@ -194,7 +202,18 @@ impl Store {
                     .name("#state", "state")
                     .value(":unused", value(CodeState::Unused)?),
             ),
+            Action::Check(
+                keys::soft_bounces(&mail.person),
+                Expression::new("attribute_not_exists(paused_until_ms) OR paused_until_ms <= :now")
+                    .value(":now", millis(now)),
+            ),
         ];
+        if let Some(first) = &mail.reminder_of {
+            let sent = Expression::new("#state = :sent")
+                .name("#state", "state")
+                .value(":sent", value(MailState::Sent)?);
+            actions.push(Action::Check(keys::mail(first), sent));
+        }
         match self.decide(&actions).await? {
             Ok(()) => Ok(Claim::Claimed(Box::new(claimed))),
             Err(outcomes) if holds_token(&outcomes, &token) => {
@@ -380,6 +399,9 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
         let reason = suppression.map_or(SuppressionReason::Unsubscribed, |found| found.reason);
         return Ok(Claim::Blocked(Block::Suppressed(reason)));
     }
+    if refused(RESTING).is_some() {
+        return Ok(Claim::Blocked(Block::Resting));
+    }
     if let Some(item) = refused(FOLLOW_UP) {
         let paused = item.as_ref().is_some_and(follow_ups::is_paused);
         return Ok(Claim::Blocked(if paused {
@@ -388,8 +410,8 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
             Block::FollowUpDeleted
         }));
     }
-    match refused(CODE) {
-        Some(item) => {
+    match (refused(CODE), refused(FIRST_MAIL)) {
+        (Some(item), _) => {
             let code: Option<CodeItem> = item.map(read).transpose()?;
             let used = code
                 .is_some_and(|code| matches!(code.state, CodeState::Redeemed | CodeState::Held));
@@ -400,7 +422,8 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
             };
             Ok(Claim::Blocked(block))
         }
-        None => Ok(Claim::Moved),
+        (None, Some(_)) => Ok(Claim::Blocked(Block::NothingToRemindOf)),
+        (None, None) => Ok(Claim::Moved),
     }
 }
 

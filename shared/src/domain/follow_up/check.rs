@@ -35,13 +35,13 @@ impl FollowUpTerms {
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         faults.extend(line("/name", &self.name, MAX_NAME_CHARS));
-        faults.extend(self.not_built_yet());
         faults.extend(self.arm_faults());
         faults.extend(self.conditions.faults());
         if !(1..=MAX_CODE_VALID_DAYS).contains(&self.code_valid_days) {
             let detail = format!("a code is valid for 1 to {MAX_CODE_VALID_DAYS} days");
             faults.push(Fault::new("/code_valid_days", detail));
         }
+        faults.extend(self.reminder_fault());
         faults.extend(self.mail.faults());
         faults
     }
@@ -68,19 +68,13 @@ impl FollowUpTerms {
         faults
     }
 
-    fn not_built_yet(&self) -> Vec<Fault> {
-        let wanted = [(
-            self.reminder_before_expiry.is_some(),
-            "/reminder_before_expiry",
-            "a reminder",
-        )];
-        let refuse = |(wanted, pointer, what): (bool, &str, &str)| {
-            let detail = format!(
-                "this version does not do {what} yet; leave it out so that nothing is promised that is not kept"
-            );
-            wanted.then(|| Fault::new(pointer, detail))
-        };
-        wanted.into_iter().filter_map(refuse).collect()
+    /// A reminder comes after the mail it reminds of and before the code's end.
+    fn reminder_fault(&self) -> Option<Fault> {
+        let before = self.reminder_before_expiry?.as_delta();
+        let valid = TimeDelta::days(i64::from(self.code_valid_days));
+        let detail = "a reminder is due longer than PT0S and shorter than code_valid_days before the code's end";
+        let fits = TimeDelta::zero() < before && before < valid;
+        (!fits).then(|| Fault::new("/reminder_before_expiry", detail))
     }
 }
 
@@ -188,6 +182,7 @@ mod tests {
             ("/conditions/require_consent", false.into()),
             ("/variants", json!([variant])),
             ("/code_valid_days", 365.into()),
+            ("/reminder_before_expiry", "P3D".into()),
             (
                 "/mail/sender",
                 json!({"name": "店", "address": "東京都", "contact": "03-0000-0000"}),
@@ -276,10 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_does_not_do_is_refused_and_says_so() {
-        let faults = terms(&[("/reminder_before_expiry", json!("P3D"))]).faults();
-        assert_eq!(faults.len(), 1, "{faults:?}");
-        assert_eq!(faults[0].pointer, "/reminder_before_expiry");
-        assert!(faults[0].detail.contains("does not do"), "{faults:?}");
+    fn a_reminder_comes_between_the_mail_and_the_codes_end() {
+        let faults = |before: &str| terms(&[("/reminder_before_expiry", json!(before))]).faults();
+        for odd in ["P30D", "PT0S"] {
+            assert_eq!(faults(odd)[0].pointer, "/reminder_before_expiry");
+        }
+        assert_eq!(faults("P3D"), []);
     }
 }

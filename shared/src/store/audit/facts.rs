@@ -167,7 +167,9 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::mail(&mail.id) == *key;
             named.then(|| Fact::Mail(Box::new(mail), due(item)))
         }
-        keys::API_KEYS | "idempotency" | "attempts" | "person" | "test-mail" => Some(Fact::Other),
+        keys::API_KEYS | keys::SENDING | "idempotency" | "attempts" | "person" | "test-mail" => {
+            Some(Fact::Other)
+        }
         _ => Some(Fact::Unknown),
     }
 }

@@ -48,7 +48,7 @@ fn of_mail(fold: &Fold, mail: &OutboxMail, due: &Due) -> Vec<Finding> {
     let marker = fold
         .markers
         .get(&(mail.order_id.clone(), mail.follow_up_id.clone()));
-    if !marker.is_some_and(|marker| names(marker, mail)) {
+    if !marker.is_some_and(|marker| names(marker, first(fold, mail))) {
         let found = if marker.is_some() {
             "another outcome"
         } else {
@@ -87,6 +87,15 @@ fn of_mail(fold: &Fold, mail: &OutboxMail, due: &Due) -> Vec<Finding> {
         add(Kind::MailDue, expected, due.to_string());
     }
     findings
+}
+
+/// The mail that a marker names: a reminder's is the one it reminds of, if that one names the reminder in turn.
+fn first<'a>(fold: &'a Fold, mail: &'a OutboxMail) -> &'a OutboxMail {
+    let first = mail.reminder_of.as_ref().and_then(|id| fold.mails.get(id));
+    match first {
+        Some((first, _)) if first.reminder.as_ref() == Some(&mail.id) => first,
+        _ => mail,
+    }
 }
 
 /// Whether a marker says that this mail was queued.
