@@ -276,13 +276,11 @@ async fn a_pause_racing_changes_of_the_terms_is_never_lost_and_loses_none() {
     let promotion = stack.promotion(json!({})).await;
     let created = stack.follow_up(&promotion, json!({})).await;
     let path = format!("/v1/follow-ups/{}", created["id"].as_str().unwrap());
-    let calls = (0..8).map(|number| match number {
-        3 => (format!("POST {path}/pause"), Value::Null),
-        _ => {
-            let terms = rule(&promotion, &json!({"name": format!("Name {number}")}));
-            (format!("PUT {path}"), terms)
-        }
-    });
+    let mut calls = vec![(format!("POST {path}/pause"), Value::Null)];
+    calls.extend((0..7).map(|number| {
+        let terms = rule(&promotion, &json!({"name": format!("Name {number}")}));
+        (format!("PUT {path}"), terms)
+    }));
     let mut tasks = tokio::task::JoinSet::new();
     for (call, body) in calls {
         let caller = integration::Caller::clone(&stack);
