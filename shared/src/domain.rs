@@ -18,6 +18,7 @@ pub mod pricing;
 pub mod promotion;
 pub mod redemption;
 pub mod returns;
+pub mod stats;
 pub mod thank_you;
 pub mod word_filter;
 pub mod word_limits;

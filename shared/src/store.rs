@@ -25,6 +25,7 @@ mod quarantine;
 mod redemptions;
 mod retry;
 pub mod schema;
+mod stats;
 mod transaction;
 mod voiding;
 mod word_limits;
@@ -90,6 +91,7 @@ pub struct Store {
     promotions: Cache<PromotionId, Known>,
     group_codes: Cache<FoldedWord, GroupCode>,
     automatic: Cache<(), Arc<[Arc<Promotion>]>>,
+    batches: Cache<PromotionId, Arc<[Batch]>>,
 }
 
 impl Store {
@@ -106,6 +108,7 @@ impl Store {
             promotions: Cache::new(),
             group_codes: Cache::new(),
             automatic: Cache::new(),
+            batches: Cache::new(),
         })
     }
 

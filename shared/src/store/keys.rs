@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::domain::channel::Channel;
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
 use crate::domain::order::OrderId;
 use crate::domain::outbox::MailId;
+use crate::domain::stats::{Place, Row, Subject};
 
 /// Partition and sort key of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,4 +212,65 @@ pub(super) fn contact(person: &PersonHash) -> Key {
 /// That a person must not be mailed; kept for good.
 pub(super) fn suppression(person: &PersonHash) -> Key {
     Key::new(format!("person#{}", person.as_str()), "suppression")
+}
+
+/// What the sort key of what was counted for an order or a mail is.
+pub(super) const COUNTED: &str = "counted";
+
+/// What was added to the statistics for an order or a mail; beside it, in its partition.
+pub(super) fn counted(subject: &Subject) -> Key {
+    let partition = match subject {
+        Subject::Order(order) => order_partition(order),
+        Subject::Mail(mail) => format!("mail#{mail}"),
+    };
+    Key::new(partition, COUNTED)
+}
+
+/// Where a person's first redemption of a promotion was counted.
+pub(super) fn buyer(id: &PromotionId, person: &PersonHash) -> Key {
+    Key::new(format!("buyer#{id}#{}", person.as_str()), "buyer")
+}
+
+/// Partition of all sums of a promotion.
+pub(super) fn stats_partition(id: &PromotionId) -> String {
+    format!("stats#{id}")
+}
+
+/// Begins the sort keys of a day's sums; those of the next day sort behind all of them.
+pub(super) fn stats_day(day: NaiveDate) -> String {
+    format!("day#{day}#")
+}
+
+/// Sums of a promotion: of a day and channel, or of what it has spent.
+pub(super) fn stats(row: &Row) -> Key {
+    let sk = match &row.place {
+        None => "spent".to_owned(),
+        Some(Place { day, channel }) => {
+            let channel = channel.as_ref().map_or("", |channel| channel.as_str());
+            format!("{}{channel}", stats_day(*day))
+        }
+    };
+    Key::new(stats_partition(&row.promotion_id), sk)
+}
+
+/// The row whose sort key this is.
+pub(super) fn stats_row(id: &PromotionId, sk: &str) -> Option<Row> {
+    let place = match sk.strip_prefix("day#") {
+        None => (sk == "spent").then_some(None)?,
+        Some(rest) => {
+            let (day, channel) = rest.split_once('#')?;
+            let channel = match channel {
+                "" => None,
+                word => Some(Channel::try_from(word.to_owned()).ok()?),
+            };
+            Some(Place {
+                day: day.parse().ok()?,
+                channel,
+            })
+        }
+    };
+    Some(Row {
+        promotion_id: id.clone(),
+        place,
+    })
 }

@@ -162,12 +162,15 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::follow_up_version(&follow_up.id, follow_up.version) == *key;
             named.then_some(Fact::RuleVersion(follow_up.id, follow_up.version))
         }
+        "mail" if key.sk == keys::COUNTED => Some(Fact::Other),
         "mail" => {
             let mail: OutboxMail = parsed(item)?;
             let named = keys::mail(&mail.id) == *key;
             named.then(|| Fact::Mail(Box::new(mail), due(item)))
         }
-        keys::API_KEYS | "idempotency" | "attempts" | "person" => Some(Fact::Other),
+        keys::API_KEYS | "idempotency" | "attempts" | "person" | "buyer" | "stats" => {
+            Some(Fact::Other)
+        }
         _ => Some(Fact::Unknown),
     }
 }
@@ -203,7 +206,7 @@ fn of_order(order: OrderId, key: &Key, item: &Item) -> Option<Fact> {
             let named = record.order_id == order;
             named.then(|| Fact::Record(Box::new(record), due(item)))
         }
-        "tombstone" => Some(Fact::Other),
+        "tombstone" | keys::COUNTED => Some(Fact::Other),
         other => match other.strip_prefix(keys::MARKER_PREFIX) {
             None => Some(Fact::Unknown),
             Some(id) => {

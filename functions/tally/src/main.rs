@@ -1,0 +1,17 @@
+//! The Lambda function `tally`.
+
+use aws_lambda_events::event::dynamodb::Event;
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::clock::Clock;
+use shared::env::{Env, StartError};
+use tally::{State, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let state = &State::load(&Env::process(), Clock::default())
+        .await
+        .map_err(StartError::logged)?;
+    let serve = async move |event: LambdaEvent<Event>| handle(state, event.payload).await;
+    lambda_runtime::run(service_fn(serve)).await
+}
