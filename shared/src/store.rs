@@ -53,6 +53,7 @@ pub use people::{Suppression, SuppressionReason};
 pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::Quarantine;
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
+pub use stats::StatsRebuilt;
 pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};

@@ -2,7 +2,7 @@
 
 mod corruptions;
 mod life;
-mod table;
+pub(crate) mod table;
 
 use std::process::Command;
 use std::sync::Arc;

@@ -33,6 +33,7 @@ mod redemptions;
 mod returns;
 mod secrecy;
 mod shop;
+mod stats;
 mod template;
 mod voiding;
 mod warnings;

@@ -6,6 +6,7 @@ mod listing;
 mod lookup;
 mod patch;
 mod promotions;
+mod stats;
 mod warnings;
 
 pub use listing::CSV_HEADER;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use chrono_tz::Tz;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
@@ -34,6 +36,7 @@ use shared::store::{Scope, Store};
     promotions::pause,
     promotions::resume,
     promotions::end,
+    stats::stats,
     codes::add,
     listing::list,
     lookup::lookup,
@@ -62,13 +65,15 @@ pub struct State {
     code_keys: Arc<CodeKeys>,
     identity: Arc<IdentityKey>,
     lead_time: Period,
+    /// The shop's zone, whose days the statistics are of.
+    zone: Tz,
 }
 
 /// Lead time of a deployment that sets none. Source: design.md §2.
 const DEFAULT_LEAD_TIME: &str = "PT4H";
 
 impl State {
-    /// Reads `TABLE_NAME` and `LEAD_TIME`, and fetches the code keys and the identity key at the same time.
+    /// Reads `TABLE_NAME`, `LEAD_TIME` and `TIME_ZONE`, and fetches the code keys and the identity key at the same time.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
@@ -91,6 +96,7 @@ impl State {
             lead_time: lead_time
                 .parse()
                 .map_err(|error| unusable(format!("{error}")))?,
+            zone: env.parse_or("TIME_ZONE", Tz::UTC)?,
         })
     }
 }
@@ -104,6 +110,7 @@ pub fn router(state: State) -> Router {
     };
     Router::new()
         .merge(promotions::routes())
+        .merge(stats::routes())
         .merge(codes::routes())
         .merge(lookup::routes())
         .merge(follow_ups::routes())

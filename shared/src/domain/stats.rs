@@ -170,7 +170,7 @@ pub struct Counted {
     pub version: u64,
     /// How often this was written, by which a write knows whether it still stands as it was read.
     pub times: u64,
-    /// What it added.
+    /// What it added, at most once to a row.
     pub shares: Vec<Share>,
 }
 
@@ -274,6 +274,7 @@ impl Standing {
             seen.push(id);
             standing.shares.push(share(id, Some(place), figures));
         }
+        standing.shares = merged(standing.shares);
         standing
     }
 
@@ -314,6 +315,18 @@ fn share(promotion: &PromotionId, place: Option<Place>, figures: Figures) -> Sha
         place,
     };
     Share { row, figures }
+}
+
+/// One share for each row.
+fn merged(shares: Vec<Share>) -> Vec<Share> {
+    let mut rows: BTreeMap<Row, Figures> = BTreeMap::new();
+    for share in shares {
+        *rows.entry(share.row).or_default() += share.figures;
+    }
+    let shares = rows.into_iter();
+    shares
+        .map(|(row, figures)| Share { row, figures })
+        .collect()
 }
 
 fn spent(promotion: &PromotionId, drawn: Amount) -> Share {
@@ -357,7 +370,7 @@ pub struct Plan {
     pub counted: Vec<(Subject, Counted)>,
     /// Each buyer's first redemption, where it is another than was known.
     pub buyers: HashMap<Buyer, FirstBuy>,
-    /// How the sums change.
+    /// How the sums change; also those to which several add nothing together, since what is added to a row changes with it.
     pub rows: BTreeMap<Row, Figures>,
 }
 
@@ -396,11 +409,11 @@ impl Plan {
                 (before.version, &before.shares) == (counted.version, &counted.shares)
             };
             if !before.is_some_and(same) {
-                let old = before.into_iter().flat_map(|before| &before.shares);
-                for share in old {
+                let old = before.map_or(&[][..], |before| before.shares.as_slice());
+                for share in old.iter().filter(|share| !counted.shares.contains(share)) {
                     plan.add(share.row.clone(), -share.figures);
                 }
-                for share in &counted.shares {
+                for share in counted.shares.iter().filter(|share| !old.contains(share)) {
                     plan.add(share.row.clone(), share.figures);
                 }
                 plan.counted.push((standing.subject.clone(), counted));
@@ -409,7 +422,6 @@ impl Plan {
                 plan.note_buyer(buyer, first, known);
             }
         }
-        plan.rows.retain(|_, figures| !figures.is_zero());
         plan
     }
 

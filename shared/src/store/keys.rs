@@ -274,3 +274,15 @@ pub(super) fn stats_row(id: &PromotionId, sk: &str) -> Option<Row> {
         place,
     })
 }
+
+/// The promotion whose sums lie here.
+pub(super) fn promotion_of_stats(key: &Key) -> Option<PromotionId> {
+    let id = key.pk.strip_prefix("stats#")?;
+    PromotionId::try_from(id.to_owned()).ok()
+}
+
+/// The promotion that the buyer of this item bought.
+pub(super) fn promotion_of_buyer(key: &Key) -> Option<PromotionId> {
+    let (id, _) = key.pk.strip_prefix("buyer#")?.split_once('#')?;
+    PromotionId::try_from(id.to_owned()).ok()
+}

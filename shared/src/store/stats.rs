@@ -4,6 +4,8 @@
 //! one condition decides: a stream record that comes twice, late, out of its batch or from the start again finds its version
 //! counted. So does a repetition after a reply was lost.
 
+mod rebuild;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId, Serial};
 use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption};
 use crate::domain::stats::{Buyer, Figures, Known, Place, Plan, Recount, Row, Standing, Subject};
+
+pub use rebuild::StatsRebuilt;
 
 /// Most actions in one transaction. Source: `TransactWriteItems` in the DynamoDB API reference.
 const MAX_ACTIONS: usize = 100;
@@ -294,14 +298,20 @@ enum Wanted<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sums {
     figures: Figures,
+    /// How often it was written.
+    changes: i128,
 }
 
 impl Sums {
-    /// A figure that is missing, or more than the table can have summed, is zero.
+    /// A figure that is missing is zero.
     fn of(item: &Item) -> Self {
-        let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
+        let number = |name: &str| {
+            let text = item.get(name).and_then(|value| value.as_n().ok());
+            text.and_then(|text| text.parse().ok()).unwrap_or_default()
+        };
         Self {
-            figures: Figures::from_parts(|name| number(name).unwrap_or_default()),
+            figures: Figures::from_parts(number),
+            changes: number("changes"),
         }
     }
 }
