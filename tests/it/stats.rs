@@ -466,7 +466,7 @@ async fn the_sums_are_those_of_the_records_whatever_becomes_of_the_stream_and_a_
     assert_eq!((clean.recounted, clean.repaired, clean.open), (0, 0, 0));
     let table = Table::of(&stack);
     let mut row = table
-        .items()
+        .all_items()
         .await
         .into_iter()
         .find(|item| sk(item).starts_with("day#"))
