@@ -12,6 +12,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let state = &State::load(&Env::process(), Clock::default())
         .await
         .map_err(StartError::logged)?;
-    let serve = async move |event: LambdaEvent<Event>| handle(state, event.payload).await;
+    // Boxed, or the compiler gives up on the size of all that is nested in it.
+    let serve = async move |event: LambdaEvent<Event>| Box::pin(handle(state, event.payload)).await;
     lambda_runtime::run(service_fn(serve)).await
 }

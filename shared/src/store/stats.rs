@@ -116,12 +116,11 @@ impl Store {
         let mut changed: usize = 0;
         let mut waiting: Vec<&[Standing]> = standings.chunks(TOGETHER).rev().collect();
         while let Some(together) = waiting.pop() {
-            match self.count_together(together, recount).await? {
-                Some(counted) => changed = changed.saturating_add(counted),
-                None => {
-                    let (first, rest) = together.split_at(together.len() / 2);
-                    waiting.extend([rest, first]);
-                }
+            if let Some(counted) = Box::pin(self.count_together(together, recount)).await? {
+                changed = changed.saturating_add(counted);
+            } else {
+                let (first, rest) = together.split_at(together.len() / 2);
+                waiting.extend([rest, first]);
             }
         }
         Ok(changed)

@@ -101,6 +101,9 @@ pub(super) struct ShardFact {
 /// What an item says, or its key if it cannot be read.
 pub(super) fn fact(item: &Item) -> Result<Fact, Key> {
     let key = Key::of(item).ok_or_else(nowhere)?;
+    if key.sk == keys::COUNTED {
+        return Ok(Fact::Other);
+    }
     read_fact(&key, item).ok_or(key)
 }
 
@@ -162,7 +165,6 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::follow_up_version(&follow_up.id, follow_up.version) == *key;
             named.then_some(Fact::RuleVersion(follow_up.id, follow_up.version))
         }
-        "mail" if key.sk == keys::COUNTED => Some(Fact::Other),
         "mail" => {
             let mail: OutboxMail = parsed(item)?;
             let named = keys::mail(&mail.id) == *key;
@@ -206,7 +208,7 @@ fn of_order(order: OrderId, key: &Key, item: &Item) -> Option<Fact> {
             let named = record.order_id == order;
             named.then(|| Fact::Record(Box::new(record), due(item)))
         }
-        "tombstone" | keys::COUNTED => Some(Fact::Other),
+        "tombstone" => Some(Fact::Other),
         other => match other.strip_prefix(keys::MARKER_PREFIX) {
             None => Some(Fact::Unknown),
             Some(id) => {

@@ -186,11 +186,9 @@ fn set(row: &Row, figures: Figures, seen: Option<&Sums>) -> Action {
     let parts = figures.parts().into_iter();
     item.extend(parts.map(|(name, value)| (name.to_owned(), number(value))));
     item.insert("changes".to_owned(), number(changes.saturating_add(1)));
-    match seen {
-        None => Action::PutNew(item),
-        Some(_) => {
-            let as_seen = Expression::new("changes = :seen").number(":seen", changes);
-            Action::Put(item, as_seen)
-        }
+    if seen.is_none() {
+        return Action::PutNew(item);
     }
+    let as_seen = Expression::new("changes = :seen").number(":seen", changes);
+    Action::Put(item, as_seen)
 }
