@@ -277,8 +277,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
     let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
-    let private = bind(0).await?;
-    let aws_url = url_of(&private)?;
+    let (private, aws_url) = bind_private().await?;
 
     let settings = settings::compose(&url, engine.url(), &aws_url, options.settings);
     let orders = open_queue(&data, "queue", settings::ORDERS_QUEUE, &clock)?;
@@ -446,6 +445,13 @@ async fn bind_public(port: u16) -> Result<TcpListener, LocalError> {
     bind(port)
         .await
         .map_err(|cause| LocalError::Port { port, cause })
+}
+
+/// A loopback port for the functions, and where it is.
+async fn bind_private() -> std::io::Result<(TcpListener, String)> {
+    let listener = bind(0).await?;
+    let url = url_of(&listener)?;
+    Ok((listener, url))
 }
 
 async fn bind(port: u16) -> std::io::Result<TcpListener> {

@@ -1,5 +1,7 @@
 //! `okaeri stats rebuild`: the statistics from the ledger.
 
+use std::fmt::Write as _;
+
 use shared::clock::Clock;
 
 use crate::args::Rebuild;
@@ -34,10 +36,12 @@ pub(crate) async fn rebuild(options: Rebuild) -> Said {
         report.records, report.recounted, report.repaired
     );
     if report.open > 0 {
-        said.push_str(&format!(
-            "Orders kept changing {} sums while they were looked at: run it again while fewer orders come in.\n",
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            said,
+            "Orders kept changing {} sums while they were looked at: run it again while fewer orders come in.",
             report.open
-        ));
+        );
     }
     Ok(said)
 }

@@ -235,7 +235,7 @@ fn record(database: &Database, number: &str, change: &Change) -> Result<Value, L
         "eventID": number, "eventName": "MODIFY", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
         "awsRegion": "ap-northeast-1",
         "dynamodb": {
-            "Keys": {"pk": {"S": change.pk}, "sk": {"S": change.sk}}, "NewImage": answer["Item"],
+            "Keys": {"pk": {"S": change.pk}, "sk": {"S": change.sk}}, "NewImage": answer.get("Item"),
             "SequenceNumber": number, "SizeBytes": 0, "StreamViewType": "NEW_AND_OLD_IMAGES",
         },
     }))
