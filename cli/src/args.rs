@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Work with orders
     #[command(subcommand)]
     Orders(Orders),
+    /// Work with statistics
+    #[command(subcommand)]
+    Stats(Stats),
     /// Print the OpenAPI document of all HTTP functions
     Openapi,
 }
@@ -191,6 +194,21 @@ pub(crate) struct Void {
 /// Reads a promotion's id as forgivingly as a code.
 fn promotion_id(text: &str) -> Result<PromotionId, String> {
     PromotionId::try_from(text.trim().to_ascii_uppercase()).map_err(|error| error.to_string())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Stats {
+    /// Make all sums say what the orders' records and mails do; it may run beside the shop's trade, and again
+    Rebuild(Rebuild),
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Rebuild {
+    /// The shop's time zone (`TimeZone` of the deployment); a local stack's is Asia/Tokyo
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<chrono_tz::Tz>,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Parser)]

@@ -1,5 +1,5 @@
 //! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), orders (`orders`),
-//! the reconciler (`doctor`) and the OpenAPI document (`openapi`).
+//! the reconciler (`doctor`), statistics (`stats`) and the OpenAPI document (`openapi`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
 
@@ -12,6 +12,7 @@ pub mod local;
 pub mod openapi;
 mod orders;
 mod run_local;
+mod stats;
 mod table;
 
 pub use args::Args;
@@ -64,6 +65,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Orders(args::Orders::Replay(options)) => orders::replay(options).await?,
         Command::Orders(args::Orders::Redrive(options)) => orders::redrive(options).await?,
         Command::Orders(args::Orders::Quarantine(command)) => orders::quarantine(command).await?,
+        Command::Stats(args::Stats::Rebuild(options)) => stats::rebuild(options).await?,
         Command::Openapi => openapi::document(),
     };
     write(&said)

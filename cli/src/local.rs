@@ -1,7 +1,7 @@
 //! The local stack: every function behind one loopback address, over embedded stand-ins of the AWS services they use.
 //!
 //! The functions run unchanged. They reach `DynamoDB` (`engine`), SQS, SES and Secrets Manager (`aws`) through the AWS SDK, are called
-//! through an API Gateway stand-in (`gateway`), an event source and a schedule (`worker`), and share one movable clock (`control`).
+//! through an API Gateway stand-in (`gateway`), event sources, a schedule (`worker`) and the table's stream (`stream`), and share one movable clock (`control`).
 
 mod aws;
 mod control;
@@ -15,6 +15,7 @@ mod inbox;
 mod pages;
 mod queue;
 mod settings;
+mod stream;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ use engine::Engine;
 use feedback::Publisher;
 use inbox::{Inbox, Limits};
 use queue::Queue;
-use worker::{EventSource, Worker};
+use worker::{EventSource, StreamSource, Worker};
 
 /// The port of the local stack unless another is asked for. Source: design.md §9.
 pub const DEFAULT_PORT: u16 = 8787;
@@ -275,9 +276,8 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     clock.advance(data.clock_offset()?);
     let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
-    let engine = Engine::start(data.table().as_deref(), &clock)?;
-    let private = bind(0).await?;
-    let aws_url = url_of(&private)?;
+    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
+    let (private, aws_url) = bind_private().await?;
 
     let settings = settings::compose(&url, engine.url(), &aws_url, options.settings);
     let orders = open_queue(&data, "queue", settings::ORDERS_QUEUE, &clock)?;
@@ -309,6 +309,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         EventSource::new(feedback, functions.feedback),
         functions.mail,
         functions.holds,
+        StreamSource::new(engine.stream(), functions.tally),
     ));
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
@@ -366,7 +367,7 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let data = Data::open(&Place::Directory(path.to_owned()))?;
     let clock = Clock::default();
     clock.advance(data.clock_offset()?);
-    let engine = Engine::start(data.table().as_deref(), &clock)?;
+    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
     let settings = settings::compose("", engine.url(), "", BTreeMap::new());
     prepare_table(&engine, settings.clone(), &clock).await?;
     Ok(OpenTable {
@@ -461,6 +462,13 @@ async fn bind_public(port: u16) -> Result<TcpListener, LocalError> {
     bind(port)
         .await
         .map_err(|cause| LocalError::Port { port, cause })
+}
+
+/// A loopback port for the functions, and where it is.
+async fn bind_private() -> std::io::Result<(TcpListener, String)> {
+    let listener = bind(0).await?;
+    let url = url_of(&listener)?;
+    Ok((listener, url))
 }
 
 async fn bind(port: u16) -> std::io::Result<TcpListener> {

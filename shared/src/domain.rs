@@ -19,6 +19,7 @@ pub mod promotion;
 pub mod redemption;
 pub mod returns;
 pub mod sending;
+pub mod stats;
 pub mod test_mail;
 pub mod thank_you;
 pub mod word_filter;

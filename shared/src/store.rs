@@ -30,6 +30,7 @@ mod retry;
 pub mod schema;
 mod seen;
 mod sending;
+mod stats;
 mod test_mails;
 mod transaction;
 mod unreconciled;
@@ -62,6 +63,7 @@ pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;
 pub use seen::{OrderHistory, SeenEvent};
+pub use stats::StatsRebuilt;
 pub use test_mails::{TestMailChange, TestMailClaim};
 pub use unreconciled::{Unreconciled, UnreconciledCode};
 pub use voiding::{Voidable, Voided};
@@ -102,6 +104,7 @@ pub struct Store {
     promotions: Cache<PromotionId, Known>,
     group_codes: Cache<FoldedWord, GroupCode>,
     automatic: Cache<(), Arc<[Arc<Promotion>]>>,
+    batches: Cache<PromotionId, Arc<[Batch]>>,
 }
 
 impl Store {
@@ -118,6 +121,7 @@ impl Store {
             promotions: Cache::new(),
             group_codes: Cache::new(),
             automatic: Cache::new(),
+            batches: Cache::new(),
         })
     }
 

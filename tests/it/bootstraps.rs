@@ -235,6 +235,7 @@ async fn every_release_binary_starts_and_answers_its_sample_events() {
         assert_eq!(receipt, json!({"received": true, "queued": true}));
     }
     thank(&mut story).await;
+    count(&mut story).await;
     story.ask("landing.health", 200).await;
     let document = story.ask("docs.openapi", 200).await;
     assert_eq!(document["openapi"], "3.1.0");
@@ -258,6 +259,18 @@ async fn sell(story: &mut Story) {
     let redeemed = story.ask("redeem-code.redeem", 201).await;
     assert_eq!(redeemed["discount"], 396);
     assert_eq!(story.ask("redeem-code.redeem", 200).await, redeemed);
+}
+
+/// A stream's batch counts once, and the sums are read through the function that answers.
+async fn count(story: &mut Story) {
+    let done = json!({"batchItemFailures": []});
+    assert_eq!(story.tell("tally.batch").await, done);
+    assert_eq!(story.tell("tally.batch").await, done);
+    let stats = story.ask("create-promotion.stats", 200).await;
+    let totals = &stats["totals"];
+    let figures =
+        ["redemptions", "revenue", "discount", "buyers", "mails"].map(|name| totals[name].clone());
+    assert_eq!(figures, [1, 3564, 396, 1, 1], "{stats}");
 }
 
 /// An order earns one mail, however often it is told, and a poison message fails alone.

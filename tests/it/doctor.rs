@@ -33,14 +33,16 @@ fn told(report: &AuditReport) -> Vec<String> {
 async fn a_clean_table_shows_no_difference_whatever_happened_in_it() {
     let stack = Stack::start().await;
     life::live(&stack).await;
+    // Until all is counted, the statistics change.
+    stack.advance("PT0S").await;
     let store = stack.running().store().unwrap();
     for mode in [AuditMode::Look, AuditMode::Repair] {
-        let before = Table::of(&stack).items().await;
+        let before = Table::of(&stack).all_items().await;
         let report = audit(&stack, &store, mode).await;
         assert_eq!(told(&report), [""; 0]);
         assert_eq!((report.open, report.unknown), (0, 0));
         assert_eq!(report.items, u64::try_from(before.len()).unwrap());
-        assert_eq!(Table::of(&stack).items().await, before);
+        assert_eq!(Table::of(&stack).all_items().await, before);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use aws_lambda_events::event::dynamodb;
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use aws_lambda_events::event::sqs::SqsEvent;
 use lambda_http::request::LambdaRequest;
@@ -25,6 +26,7 @@ const READERS: &[(&str, Reader)] = &[
     ("receive-order", request),
     ("redeem-code", request),
     ("send-mail", read_as::<EventBridgeEvent>),
+    ("tally", read_as::<dynamodb::Event>),
 ];
 
 /// The workspace's directory.

@@ -44,6 +44,7 @@ mod returns;
 mod samples;
 mod secrecy;
 mod shop;
+mod stats;
 mod template;
 mod voiding;
 mod warnings;

@@ -118,8 +118,11 @@ async fn load(
     send_mail::State::load(&one, clock.clone()).await.unwrap();
     seen("send-mail", &one);
     let one = env();
-    lapse_holds::State::load(&one, clock).await.unwrap();
+    lapse_holds::State::load(&one, clock.clone()).await.unwrap();
     seen("lapse-holds", &one);
+    let one = env();
+    tally::State::load(&one, clock).await.unwrap();
+    seen("tally", &one);
     routers.insert("docs", docs::router());
     seen("docs", &env());
     (routers, asked)
@@ -141,7 +144,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 39] = [
+pub(crate) const CALLS: [(&str, &str); 40] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -149,6 +152,7 @@ pub(crate) const CALLS: [(&str, &str); 39] = [
     ("POST /v1/promotions/THX9/pause", "create-promotion"),
     ("POST /v1/promotions/THX9/resume", "create-promotion"),
     ("POST /v1/promotions/THX9/end", "create-promotion"),
+    ("GET /v1/promotions/THX9/stats", "create-promotion"),
     ("POST /v1/promotions/THX9/codes", "create-promotion"),
     ("GET /v1/promotions/THX9/codes", "create-promotion"),
     ("POST /v1/codes/lookup", "create-promotion"),
@@ -402,6 +406,28 @@ fn poison_messages_end_in_a_dead_letter_queue_after_five_tries_and_batches_fail_
             "{binary}"
         );
     }
+}
+
+#[test]
+fn the_stream_calls_tally_with_what_it_counts_and_a_record_that_fails_is_named_and_holds_up_no_other()
+ {
+    let template = template();
+    let source = &functions(&template)["tally"].1["Events"]["Changes"];
+    assert_eq!(source["Type"], "DynamoDB");
+    let source = &source["Properties"];
+    assert_eq!(text(&source["Stream"]), "Table.StreamArn");
+    let pattern = source["FilterCriteria"]["Filters"][0]["Pattern"].as_str();
+    let pattern: serde_json::Value = serde_json::from_str(pattern.unwrap()).unwrap();
+    let kinds = &pattern["dynamodb"]["Keys"]["sk"]["S"];
+    assert_eq!(*kinds, serde_json::json!(["redemption", "mail"]));
+    assert_eq!(
+        source["FunctionResponseTypes"][0],
+        "ReportBatchItemFailures"
+    );
+    assert_eq!(source["BisectBatchOnFunctionError"], true);
+    assert_eq!(source["MaximumRetryAttempts"], 5);
+    let failures = &source["DestinationConfig"]["OnFailure"];
+    assert_eq!(text(&failures["Destination"]), "TallyFailures.Arn");
 }
 
 #[test]

@@ -104,6 +104,11 @@ impl Data {
         self.temporary.is_none().then(|| self.path.join("table.db"))
     }
 
+    /// The file of what was written to the table and is not counted yet.
+    pub(super) fn stream(&self) -> PathBuf {
+        self.path.join("stream")
+    }
+
     /// How far the stack's clock ran ahead when it was last moved.
     pub(super) fn clock_offset(&self) -> Result<TimeDelta, LocalError> {
         let file: ClockFile = read_json(&self.path.join("clock.json"))?.unwrap_or_default();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use dynoxide::Database;
 use dynoxide::actions::update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest};
 use shared::clock::Clock;
@@ -12,6 +13,7 @@ use shared::store::schema;
 use tokio::sync::oneshot;
 
 use super::LocalError;
+use super::stream::{self, Stream};
 
 /// How often expired items are deleted. AWS takes up to days; nothing may depend on it.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -19,6 +21,7 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// The running engine.
 pub(super) struct Engine {
     url: String,
+    stream: Arc<Stream>,
     database: Option<Database>,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<oneshot::Receiver<()>>,
@@ -36,7 +39,12 @@ impl Engine {
     /// `SQLite` commits to its write-ahead log with `synchronous = FULL` before the engine answers, so an answered write
     /// survives the death of the process and of the machine. Items on file expire by the machine's clock (the engine takes
     /// another only in memory), so they may be deleted later than the stack's clock says, never earlier.
-    pub(super) fn start(file: Option<&Path>, clock: &Clock) -> Result<Self, LocalError> {
+    /// What is written to redemptions and mails is named in `stream` until it was counted.
+    pub(super) fn start(
+        file: Option<&Path>,
+        stream: &Path,
+        clock: &Clock,
+    ) -> Result<Self, LocalError> {
         let failed = |error: &dyn std::fmt::Display| LocalError::Engine(error.to_string());
         let database = match file {
             Some(path) => Database::new(&path.to_string_lossy())
@@ -44,9 +52,11 @@ impl Engine {
             None => Database::memory_with_clock(Arc::new(StackClock(clock.clone())))
                 .map_err(|error| failed(&error))?,
         };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let stream = Arc::new(Stream::open(stream, database.clone())?);
+        let (front, url) = listen()?;
+        let (inner, inner_url) = listen()?;
+        let inner_url = inner_url.parse().map_err(|error| failed(&error))?;
+        let router = stream::front(inner_url, Arc::clone(&stream));
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -56,7 +66,8 @@ impl Engine {
         std::thread::Builder::new()
             .name("dynamodb".to_owned())
             .spawn(move || {
-                if let Err(error) = runtime.block_on(serve(listener, served, stopped)) {
+                let ends = (front, router, inner);
+                if let Err(error) = runtime.block_on(serve(ends, served, stopped)) {
                     tracing::error!(error, "the embedded engine ended");
                 }
                 drop(runtime);
@@ -65,6 +76,7 @@ impl Engine {
             })?;
         Ok(Self {
             url,
+            stream,
             database: Some(database),
             stop: Some(stop),
             ended: Some(ended),
@@ -73,6 +85,11 @@ impl Engine {
 
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What is written to the table.
+    pub(super) fn stream(&self) -> Arc<Stream> {
+        Arc::clone(&self.stream)
     }
 
     /// Has expired items of this table deleted from now on.
@@ -96,6 +113,7 @@ impl Engine {
     /// Lets requests already begun finish, then closes the file.
     pub(super) async fn stop(&mut self, patience: Duration) {
         self.database = None;
+        self.stream.close();
         // Dropping the sender stops the server too.
         self.stop = None;
         if let Some(ended) = self.ended.take()
@@ -106,19 +124,42 @@ impl Engine {
     }
 }
 
+/// A free loopback port, and where it is.
+fn listen() -> std::io::Result<(TcpListener, String)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    Ok((listener, url.trim_end_matches('/').to_owned()))
+}
+
+/// Answers at the first listener by passing on to the engine at the second.
 async fn serve(
-    listener: TcpListener,
+    (front, router, inner): (TcpListener, Router, TcpListener),
     database: Database,
     stopped: oneshot::Receiver<()>,
 ) -> Result<(), String> {
-    let listener =
-        tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-    tokio::spawn(sweep(database.clone()));
-    let stop = async move {
-        // An error means that the sender is gone, which is how the stack says stop.
-        let _ = stopped.await;
+    let asynchronous = |listener| {
+        tokio::net::TcpListener::from_std(listener)
+            .map_err(|error: std::io::Error| error.to_string())
     };
-    dynoxide::server::serve_with_shutdown(listener, database, stop).await
+    let (front, inner) = (asynchronous(front)?, asynchronous(inner)?);
+    tokio::spawn(sweep(database.clone()));
+    let (stop_engine, engine_stopped) = oneshot::channel::<()>();
+    let engine = tokio::spawn(dynoxide::server::serve_with_shutdown(
+        inner,
+        database,
+        ended(engine_stopped),
+    ));
+    let served = axum::serve(front, router).with_graceful_shutdown(ended(stopped));
+    let served = served.await.map_err(|error| error.to_string());
+    drop(stop_engine);
+    engine.await.map_err(|error| error.to_string())??;
+    served
+}
+
+/// Ends when the sender is gone, which is how the stack says stop.
+async fn ended(stopped: oneshot::Receiver<()>) {
+    let _ = stopped.await;
 }
 
 async fn sweep(database: Database) {

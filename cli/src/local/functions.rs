@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_lambda_events::event::dynamodb;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use axum::Router;
 use shared::clock::Clock;
@@ -24,6 +25,8 @@ pub(super) struct Functions {
     pub(super) feedback: Consumer,
     pub(super) mail: Mail,
     pub(super) holds: Holds,
+    /// Called by the table's stream.
+    pub(super) tally: Tally,
 }
 
 /// A function that a queue calls.
@@ -71,6 +74,22 @@ impl Holds {
     }
 }
 
+/// `tally`, called by the table's stream.
+#[derive(Clone)]
+pub(super) struct Tally(tally::State);
+
+impl Tally {
+    /// Counts a batch; answers the record from which on it failed, if it did.
+    pub(super) async fn handle(
+        self,
+        event: dynamodb::Event,
+    ) -> Result<Option<String>, lambda_runtime::Error> {
+        let answer = tally::handle(&self.0, event).await?;
+        let mut failures = answer.batch_item_failures.into_iter();
+        Ok(failures.next().and_then(|failure| failure.item_identifier))
+    }
+}
+
 /// Starts every function with the stack's settings.
 pub(super) async fn load(
     settings: &BTreeMap<String, String>,
@@ -103,6 +122,9 @@ pub(super) async fn load(
     let holds = lapse_holds::State::load(&env(), clock.clone())
         .await
         .map_err(named("lapse-holds"))?;
+    let tally = tally::State::load(&env(), clock.clone())
+        .await
+        .map_err(named("tally"))?;
     let router = create_promotion::router(promotions)
         .merge(redeem_code::router(redemptions))
         .merge(receive_order::router(webhooks))
@@ -114,5 +136,6 @@ pub(super) async fn load(
         feedback: Consumer::MailFeedback(feedback),
         mail: Mail(mail),
         holds: Holds(holds),
+        tally: Tally(tally),
     })
 }

@@ -9,11 +9,16 @@ use lambda_runtime::Error;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use super::functions::{Consumer, Holds, Mail};
+use super::functions::{Consumer, Holds, Mail, Tally};
 use super::queue::{Delivery, Queue};
+use super::stream::{Batch, Stream};
 
 /// Most messages in one event. Source: `BatchSize` in the template.
 const BATCH: usize = 10;
+/// Most records of the stream in one event. Source: `BatchSize` in the template.
+const STREAM_BATCH: usize = 100;
+/// Pause before a batch of the stream that failed comes again.
+const STREAM_PAUSE: Duration = Duration::from_millis(100);
 /// How often `send-mail` and `lapse-holds` are called; on AWS each minute.
 const SEND_EVERY: Duration = Duration::from_secs(1);
 /// How often a failed run of either is tried again before the caller is told.
@@ -67,13 +72,81 @@ impl EventSource {
     }
 }
 
-/// Runs what the queues and the schedule call.
+/// The table's stream and the function it calls, one call at a time.
+pub(super) struct StreamSource {
+    stream: Arc<Stream>,
+    tally: Tally,
+    turn: Mutex<()>,
+}
+
+impl StreamSource {
+    pub(super) fn new(stream: Arc<Stream>, tally: Tally) -> Self {
+        Self {
+            stream,
+            tally,
+            turn: Mutex::new(()),
+        }
+    }
+
+    async fn watch(&self, mut stopped: watch::Receiver<bool>) {
+        while !*stopped.borrow() {
+            tokio::select! {
+                () = self.stream.arrival() => {
+                    let _turn = self.turn.lock().await;
+                    self.drain().await;
+                }
+                _ = stopped.changed() => return,
+            }
+        }
+    }
+
+    /// Counts everything written, or sets it aside. Only for who has the turn.
+    async fn drain(&self) {
+        loop {
+            match self.stream.take(STREAM_BATCH) {
+                Ok(None) => return,
+                Ok(Some(batch)) => self.deliver(batch).await,
+                Err(error) => {
+                    tracing::error!(%error, "the stream cannot be read; trying again");
+                    tokio::time::sleep(STREAM_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, batch: Batch) {
+        let mut answer = self.call(&batch).await;
+        if batch.twice {
+            answer = self.call(&batch).await;
+        }
+        match answer {
+            Ok(None) => self.stream.end(batch, None),
+            Ok(Some(failed)) => {
+                self.stream.end(batch, Some(&failed));
+                tokio::time::sleep(STREAM_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "tally failed; the batch comes again");
+                self.stream.end(batch, Some(""));
+                tokio::time::sleep(STREAM_PAUSE).await;
+            }
+        }
+    }
+
+    async fn call(&self, batch: &Batch) -> Result<Option<String>, Error> {
+        let event = serde_json::from_value(batch.event.clone())?;
+        run(Box::pin(self.tally.clone().handle(event))).await
+    }
+}
+
+/// Runs what the queues, the stream and the schedule call.
 pub(super) struct Worker {
     orders: EventSource,
     feedback: EventSource,
     mail: Mail,
     holds: Holds,
     mail_turn: Mutex<()>,
+    stats: StreamSource,
 }
 
 impl Worker {
@@ -82,6 +155,7 @@ impl Worker {
         feedback: EventSource,
         mail: Mail,
         holds: Holds,
+        stats: StreamSource,
     ) -> Self {
         Self {
             orders,
@@ -89,16 +163,19 @@ impl Worker {
             mail,
             holds,
             mail_turn: Mutex::new(()),
+            stats,
         }
     }
 
     /// Starts the event sources and the schedule.
-    pub(super) fn spawn(self: &Arc<Self>, stop: &watch::Sender<bool>) -> [JoinHandle<()>; 3] {
-        let [orders, feedback, schedule] = [(); 3].map(|()| (Arc::clone(self), stop.subscribe()));
+    pub(super) fn spawn(self: &Arc<Self>, stop: &watch::Sender<bool>) -> [JoinHandle<()>; 4] {
+        let [orders, feedback, schedule, stats] =
+            [(); 4].map(|()| (Arc::clone(self), stop.subscribe()));
         [
             tokio::spawn(async move { orders.0.orders.watch(orders.1).await }),
             tokio::spawn(async move { feedback.0.feedback.watch(feedback.1).await }),
             tokio::spawn(async move { schedule.0.keep_schedule(schedule.1).await }),
+            tokio::spawn(async move { stats.0.stats.watch(stats.1).await }),
         ]
     }
 
@@ -107,10 +184,11 @@ impl Worker {
         let _orders = self.orders.turn.lock().await;
         let _feedback = self.feedback.turn.lock().await;
         let _mail = self.mail_turn.lock().await;
+        let _stats = self.stats.turn.lock().await;
         work.await
     }
 
-    /// Handles everything queued, sends everything due and ends overdue holds, until there is nothing left of these. Only for [`Worker::alone`].
+    /// Handles everything queued, sends everything due, ends overdue holds and counts it all, until there is nothing left of these. Only for [`Worker::alone`].
     pub(super) async fn settle(&self) -> Result<(), Error> {
         loop {
             self.orders.drain().await;
@@ -120,6 +198,7 @@ impl Worker {
             let queued = [&self.orders, &self.feedback]
                 .iter()
                 .any(|source| source.queue.next_at().is_some());
+            self.stats.drain().await;
             if sent == 0 && lapsed == 0 && !queued {
                 return Ok(());
             }

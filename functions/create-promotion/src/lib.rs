@@ -9,6 +9,7 @@ mod orders;
 mod patch;
 mod promotions;
 mod samples;
+mod stats;
 mod warnings;
 
 pub use listing::CSV_HEADER;
@@ -38,6 +39,7 @@ use shared::store::{Scope, Store};
     promotions::pause,
     promotions::resume,
     promotions::end,
+    stats::stats,
     codes::add,
     listing::list,
     lookup::lookup,
@@ -80,7 +82,8 @@ pub struct State {
 const DEFAULT_LEAD_TIME: &str = "PT4H";
 
 impl State {
-    /// Reads `TABLE_NAME`, `LEAD_TIME` and what mails say about the shop, and fetches the code keys and the identity key at the same time.
+    /// Reads `TABLE_NAME`, `LEAD_TIME`, `TIME_ZONE` and what mails say about the shop, and fetches the code keys and the identity key
+    /// at the same time.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
@@ -118,6 +121,7 @@ pub fn router(state: State) -> Router {
     };
     Router::new()
         .merge(promotions::routes())
+        .merge(stats::routes())
         .merge(codes::routes())
         .merge(lookup::routes())
         .merge(follow_ups::routes())

@@ -13,6 +13,7 @@ use shared::domain::money::Amount;
 use shared::domain::promotion::{
     ClaimCode, KeyRef, MAX_AUTOMATIC, Promotion, PromotionTerms, Status, Switch,
 };
+use shared::domain::stats::Figures;
 use shared::domain::word_filter;
 use shared::http::creating::{Creating, created};
 use shared::http::openapi::IdempotencyKey;
@@ -47,9 +48,8 @@ pub(crate) struct PromotionAnswer<'a> {
     version: u64,
     /// How many single-use codes were minted.
     minted: u64,
-    /// What it has given away. Without a budget or use limit nothing counts it yet, so it is only known at creation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spent: Option<Spent>,
+    /// What it has given away: exact with a budget or use limit, else as counted, which may lag seconds.
+    spent: Spent,
     /// What is allowed but may hurt.
     warnings: Vec<Warning>,
 }
@@ -64,6 +64,15 @@ struct Spent {
 }
 
 impl Spent {
+    /// What the statistics count, which is never below zero.
+    fn counted(figures: &Figures) -> Self {
+        let count = |value: i128| u64::try_from(value.max(0)).unwrap_or(u64::MAX);
+        Self {
+            amount: Amount::try_from(count(figures.spent_amount)).unwrap_or(Amount::MAX),
+            redemptions: count(figures.spent_uses),
+        }
+    }
+
     /// The sum over all shards, which is never below zero.
     fn of(shards: Shard) -> Self {
         let amount = u64::try_from(shards.spent_amount).unwrap_or_default();
@@ -75,7 +84,7 @@ impl Spent {
 }
 
 impl<'a> PromotionAnswer<'a> {
-    fn new(known: &'a Known, spent: Option<Spent>, now: DateTime<Utc>) -> Self {
+    fn new(known: &'a Known, spent: Spent, now: DateTime<Utc>) -> Self {
         let promotion = &known.promotion;
         Self {
             id: &promotion.id,
@@ -111,6 +120,7 @@ impl<'a> PromotionAnswer<'a> {
             ("list_codes" = (operation_id = "list_codes", parameters(("id" = "$response.body#/id")))),
             ("pause" = (operation_id = "pause_promotion", parameters(("id" = "$response.body#/id")))),
             ("resume" = (operation_id = "resume_promotion", parameters(("id" = "$response.body#/id")))),
+            ("stats" = (operation_id = "read_stats", parameters(("id" = "$response.body#/id")))),
             ("end" = (operation_id = "end_promotion", parameters(("id" = "$response.body#/id")))),
         )),
         (status = 422, description = "The `Idempotency-Key` came with another request before."),
@@ -156,7 +166,7 @@ pub(crate) async fn create(
             promotion: promotion.into(),
             minted: 0,
         };
-        let mut answer = PromotionAnswer::new(&known, Some(Spent::default()), now);
+        let mut answer = PromotionAnswer::new(&known, Spent::default(), now);
         answer
             .warnings
             .extend(warnings::of_stacking(&state, &known.promotion, now).await?);
@@ -250,11 +260,9 @@ async fn standing<'a>(
             ..Wanted::default()
         };
         let observed = state.store.observe(wanted).await?;
-        Some(Spent::of(
-            observed.shards.get(id).copied().unwrap_or_default(),
-        ))
+        Spent::of(observed.shards.get(id).copied().unwrap_or_default())
     } else {
-        None
+        Spent::counted(&state.store.spent_by_stats(id).await?)
     };
     Ok(PromotionAnswer::new(known, spent, now))
 }

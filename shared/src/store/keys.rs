@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::domain::channel::Channel;
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
 use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::MailId;
+use crate::domain::stats::{Place, Row, Subject};
 
 /// Partition and sort key of one item.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -299,4 +301,77 @@ pub(super) fn person_mail(person: &PersonHash, mail: &MailId) -> Key {
         person_partition(person),
         format!("{PERSON_MAIL_PREFIX}{mail}"),
     )
+}
+
+/// What the sort key of what was counted for an order or a mail is.
+pub(super) const COUNTED: &str = "counted";
+
+/// What was added to the statistics for an order or a mail; beside it, in its partition.
+pub(super) fn counted(subject: &Subject) -> Key {
+    let partition = match subject {
+        Subject::Order(order) => order_partition(order),
+        Subject::Mail(mail) => format!("mail#{mail}"),
+    };
+    Key::new(partition, COUNTED)
+}
+
+/// Where a person's first redemption of a promotion was counted.
+pub(super) fn buyer(id: &PromotionId, person: &PersonHash) -> Key {
+    Key::new(format!("buyer#{id}#{}", person.as_str()), "buyer")
+}
+
+/// Partition of all sums of a promotion.
+pub(super) fn stats_partition(id: &PromotionId) -> String {
+    format!("stats#{id}")
+}
+
+/// Begins the sort keys of a day's sums; those of the next day sort behind all of them.
+pub(super) fn stats_day(day: NaiveDate) -> String {
+    format!("day#{day}#")
+}
+
+/// Sums of a promotion: of a day and channel, or of what it has spent.
+pub(super) fn stats(row: &Row) -> Key {
+    let sk = match &row.place {
+        None => "spent".to_owned(),
+        Some(Place { day, channel }) => {
+            let channel = channel.as_ref().map_or("", |channel| channel.as_str());
+            format!("{}{channel}", stats_day(*day))
+        }
+    };
+    Key::new(stats_partition(&row.promotion_id), sk)
+}
+
+/// The row whose sort key this is.
+pub(super) fn stats_row(id: &PromotionId, sk: &str) -> Option<Row> {
+    let place = match sk.strip_prefix("day#") {
+        None => (sk == "spent").then_some(None)?,
+        Some(rest) => {
+            let (day, channel) = rest.split_once('#')?;
+            let channel = match channel {
+                "" => None,
+                word => Some(Channel::try_from(word.to_owned()).ok()?),
+            };
+            Some(Place {
+                day: day.parse().ok()?,
+                channel,
+            })
+        }
+    };
+    Some(Row {
+        promotion_id: id.clone(),
+        place,
+    })
+}
+
+/// The promotion whose sums lie here.
+pub(super) fn promotion_of_stats(key: &Key) -> Option<PromotionId> {
+    let id = key.pk.strip_prefix("stats#")?;
+    PromotionId::try_from(id.to_owned()).ok()
+}
+
+/// The promotion that the buyer of this item bought.
+pub(super) fn promotion_of_buyer(key: &Key) -> Option<PromotionId> {
+    let (id, _) = key.pk.strip_prefix("buyer#")?.split_once('#')?;
+    PromotionId::try_from(id.to_owned()).ok()
 }

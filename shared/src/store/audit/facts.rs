@@ -101,6 +101,9 @@ pub(super) struct ShardFact {
 /// What an item says, or its key if it cannot be read.
 pub(super) fn fact(item: &Item) -> Result<Fact, Key> {
     let key = Key::of(item).ok_or_else(nowhere)?;
+    if key.sk == keys::COUNTED {
+        return Ok(Fact::Other);
+    }
     read_fact(&key, item).ok_or(key)
 }
 
@@ -110,6 +113,18 @@ fn nowhere() -> Key {
         sk: String::new(),
     }
 }
+
+/// Kinds of items that nothing is compared with.
+const UNCOMPARED: [&str; 8] = [
+    keys::API_KEYS,
+    keys::SENDING,
+    "idempotency",
+    "attempts",
+    "person",
+    "test-mail",
+    "buyer",
+    "stats",
+];
 
 fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
     let (kind, rest) = key.pk.split_once('#').unwrap_or((key.pk.as_str(), ""));
@@ -167,9 +182,7 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::mail(&mail.id) == *key;
             named.then(|| Fact::Mail(Box::new(mail), due(item)))
         }
-        keys::API_KEYS | keys::SENDING | "idempotency" | "attempts" | "person" | "test-mail" => {
-            Some(Fact::Other)
-        }
+        _ if UNCOMPARED.contains(&kind) => Some(Fact::Other),
         _ => Some(Fact::Unknown),
     }
 }

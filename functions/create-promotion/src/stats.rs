@@ -1,0 +1,306 @@
+//! `GET /v1/promotions/{id}/stats`: what a promotion brought and cost, by day or channel.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State as Shared};
+use axum::routing::get;
+use chrono::{DateTime, Days, NaiveDate};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use shared::domain::code::PromotionId;
+use shared::domain::money::{Amount, Currency};
+use shared::domain::stats::{Figures, Place};
+use shared::http::{Body, FieldError, Problem};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::State;
+use crate::promotions::find;
+
+/// Most days of one answer: a leap year.
+const MAX_DAYS: u64 = 366;
+
+pub(crate) fn routes() -> Router<State> {
+    Router::new().route("/v1/promotions/{id}/stats", get(stats))
+}
+
+/// What the rows are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum By {
+    /// Days in the shop's zone.
+    #[default]
+    Day,
+    /// Channels.
+    Channel,
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StatsQuery {
+    /// First day, in the shop's zone; a time stands for its day. The promotion's first day unless given, a year ago at most.
+    #[param(required = false, nullable = false, example = "2026-11-01")]
+    from: Option<String>,
+    /// Last day, which is included; today unless given. At most 366 days together.
+    #[param(required = false, nullable = false, example = "2026-11-30")]
+    to: Option<String>,
+    /// What the rows are of; days unless given.
+    #[param(required = false, nullable = false)]
+    by: Option<By>,
+}
+
+/// Some days of a promotion, counted within seconds of what happened. An order's figures stand on the day it was redeemed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stats)]
+pub(crate) struct Answer {
+    promotion_id: PromotionId,
+    /// Currency of all amounts, which are in minor units.
+    currency: Currency,
+    /// First day.
+    #[schema(value_type = String, format = Date)]
+    from: NaiveDate,
+    /// Last day, included.
+    #[schema(value_type = String, format = Date)]
+    to: NaiveDate,
+    /// Whose days they are (IANA name).
+    time_zone: String,
+    /// What the rows are of.
+    by: By,
+    /// Those that have anything to show, by day or by name.
+    rows: Vec<StatsRow>,
+    /// Their sum.
+    totals: Sums,
+}
+
+/// One day or channel.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatsRow {
+    /// The day (`2026-11-22`) or channel; null for codes that were handed out in none.
+    key: Option<String>,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+/// Sums; amounts in minor units.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatsSums)]
+pub(crate) struct Sums {
+    /// Visits of landing links; 0 without any.
+    visits: u64,
+    /// Orders that redeemed, also those cancelled later. A hold counts once it is confirmed.
+    redemptions: u64,
+    /// How many of these were cancelled.
+    cancelled: u64,
+    /// Of how many of these lines came back.
+    returned: u64,
+    /// The discount that these lines had had.
+    returned_discount: Amount,
+    /// People who redeemed this promotion for the first time, as far as orders name them.
+    buyers: u64,
+    /// What buyers paid for orders that were not cancelled, returned lines included.
+    revenue: Amount,
+    /// What was taken off in these orders, returned lines included.
+    discount: Amount,
+    /// Mails sent with a code of it.
+    mails: u64,
+    /// `redemptions / visits`, to four decimals, rounded half up; null without visits.
+    #[schema(required)]
+    conversion: Option<f64>,
+}
+
+impl Sums {
+    /// A sum is never negative, and beyond what can be written it is the most that can.
+    fn of(figures: &Figures) -> Self {
+        let count = |value: i128| u64::try_from(value.max(0)).unwrap_or(u64::MAX);
+        let amount = |value| Amount::try_from(count(value)).unwrap_or(Amount::MAX);
+        Self {
+            visits: count(figures.visits),
+            redemptions: count(figures.redemptions),
+            cancelled: count(figures.cancelled),
+            returned: count(figures.returned),
+            returned_discount: amount(figures.returned_discount),
+            buyers: count(figures.buyers),
+            revenue: amount(figures.revenue),
+            discount: amount(figures.discount),
+            mails: count(figures.mails),
+            conversion: conversion(figures.redemptions, figures.visits),
+        }
+    }
+}
+
+/// Ten-thousandths, rounded half up, as a decimal fraction.
+fn conversion(redemptions: i128, visits: i128) -> Option<f64> {
+    let doubled = redemptions.checked_mul(20_000)?.checked_add(visits)?;
+    let ratio = doubled.checked_div(visits.checked_mul(2)?)?;
+    let ratio = f64::from(u32::try_from(ratio).ok()?);
+    #[expect(
+        clippy::float_arithmetic,
+        reason = "a ratio to look at: what it rests on was rounded as an integer"
+    )]
+    Some(ratio / 10_000.0)
+}
+
+/// What a promotion brought and cost
+///
+/// Read from sums, so it takes the same for a thousand codes and for a million.
+#[utoipa::path(
+    get,
+    path = "/v1/promotions/{id}/stats",
+    operation_id = "read_stats",
+    tag = "Promotions",
+    params(("id" = PromotionId, Path, description = "The promotion."), StatsQuery),
+    responses(
+        (status = 200, description = "The sums.", body = Answer),
+        (status = 404, description = "There is no such promotion."),
+    )
+)]
+pub(crate) async fn stats(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    query: Result<Query<StatsQuery>, QueryRejection>,
+) -> Result<Body<Answer>, Problem> {
+    let now = state.clock.now();
+    let known = find(&state, id, now).await?;
+    let Query(query) = query
+        .map_err(|error| Problem::invalid_body(vec![FieldError::new("", error.body_text())]))?;
+    let promotion = &known.promotion;
+    let day_of = |at: DateTime<chrono::Utc>| at.with_timezone(&state.shop.zone).date_naive();
+    let created = day_of(promotion.created_at);
+    let (from, to) = range(&query, state.shop.zone, created, day_of(now))?;
+    let by = query.by.unwrap_or_default();
+    let found = state.store.stats(&promotion.id, from, to).await?;
+    let mut totals = Figures::default();
+    let mut sums: BTreeMap<(bool, String), Figures> = BTreeMap::new();
+    for (Place { day, channel }, figures) in found {
+        totals += figures;
+        // What has no channel comes last.
+        let key = match (by, channel) {
+            (By::Day, _) => (false, day.to_string()),
+            (By::Channel, Some(channel)) => (false, channel.into()),
+            (By::Channel, None) => (true, String::new()),
+        };
+        *sums.entry(key).or_default() += figures;
+    }
+    sums.retain(|_, figures| !figures.is_zero());
+    let rows = sums.iter().map(|((none, key), figures)| StatsRow {
+        key: (!none).then(|| key.clone()),
+        sums: Sums::of(figures),
+    });
+    Ok(Body(Answer {
+        promotion_id: promotion.id.clone(),
+        currency: promotion.terms.currency,
+        from,
+        to,
+        time_zone: state.shop.zone.name().to_owned(),
+        by,
+        rows: rows.collect(),
+        totals: Sums::of(&totals),
+    }))
+}
+
+/// The days asked for, both included.
+fn range(
+    query: &StatsQuery,
+    zone: Tz,
+    created: NaiveDate,
+    today: NaiveDate,
+) -> Result<(NaiveDate, NaiveDate), Problem> {
+    let fault = |pointer: &str, detail: String| {
+        Err(Problem::invalid_body(vec![FieldError::new(
+            pointer, detail,
+        )]))
+    };
+    let read = |text: &Option<String>| text.as_deref().map(|text| day(text, zone));
+    let Ok(to) = read(&query.to).transpose() else {
+        return fault("/to", NO_DAY.to_owned());
+    };
+    let Ok(from) = read(&query.from).transpose() else {
+        return fault("/from", NO_DAY.to_owned());
+    };
+    let to = to.unwrap_or_else(|| from.map_or(today, |from| from.max(today)));
+    let longest = to - Days::new(MAX_DAYS - 1);
+    let from = from.unwrap_or_else(|| created.min(to).max(longest));
+    if to < from {
+        return fault("/to", "the last day is not before the first".to_owned());
+    }
+    if from < longest {
+        let detail = format!("at most {MAX_DAYS} days; to {to} that is from {longest} on");
+        return fault("/from", detail);
+    }
+    Ok((from, to))
+}
+
+const NO_DAY: &str = "a day like 2026-11-22, or a time in RFC 3339";
+
+/// Why a text names no day.
+struct NoDay;
+
+fn day(text: &str, zone: Tz) -> Result<NaiveDate, NoDay> {
+    let day = match text.parse::<NaiveDate>() {
+        Ok(day) => day,
+        Err(_) => DateTime::parse_from_rfc3339(text)
+            .map_err(|_| NoDay)?
+            .with_timezone(&zone)
+            .date_naive(),
+    };
+    // Days far off could not be counted from.
+    let plausible = NaiveDate::from_ymd_opt(2000, 1, 1)..=NaiveDate::from_ymd_opt(9998, 1, 1);
+    plausible.contains(&Some(day)).then_some(day).ok_or(NoDay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(from: Option<&str>, to: Option<&str>) -> Result<(String, String), Problem> {
+        let query = StatsQuery {
+            from: from.map(str::to_owned),
+            to: to.map(str::to_owned),
+            by: None,
+        };
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let found = range(
+            &query,
+            chrono_tz::Asia::Tokyo,
+            day("2026-11-20"),
+            day("2026-11-22"),
+        );
+        found.map(|(from, to)| (from.to_string(), to.to_string()))
+    }
+
+    #[test]
+    fn days_are_those_of_the_shop_and_both_ends_are_included() {
+        let days = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+        assert_eq!(asked(None, None).unwrap(), days("2026-11-20", "2026-11-22"));
+        let evening = asked(Some("2026-11-21T15:00:00Z"), Some("2026-11-22")).unwrap();
+        assert_eq!(evening, days("2026-11-22", "2026-11-22"));
+        assert_eq!(
+            asked(None, Some("2026-11-01")).unwrap(),
+            days("2026-11-01", "2026-11-01")
+        );
+        assert!(asked(Some("2025-11-22"), Some("2026-11-22")).is_ok());
+    }
+
+    #[test]
+    fn a_range_that_is_backwards_too_long_or_no_range_is_refused() {
+        for (from, to) in [
+            (Some("2026-11-22"), Some("2026-11-21")),
+            (Some("2025-11-21"), Some("2026-11-22")),
+            (Some("yesterday"), None),
+            (None, Some("+262000-01-01")),
+        ] {
+            assert!(asked(from, to).is_err(), "{from:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn conversion_is_rounded_half_up_and_unknown_without_visits() {
+        assert_eq!(conversion(1, 0), None);
+        assert_eq!(conversion(1, 3), Some(0.3333));
+        assert_eq!(conversion(2, 3), Some(0.6667));
+        assert_eq!(conversion(1, 20_000), Some(0.0001));
+        assert_eq!(conversion(3, 2), Some(1.5));
+    }
+}

@@ -1,0 +1,459 @@
+//! Statistics: what each redemption and each mail adds to the sums of its promotion, day and channel.
+//!
+//! Nothing is counted by event. What an order adds is a function of its record as it stands, and beside the sums stands what
+//! was added for it, and of which version of the record. So a version that was seen before, or is older, adds nothing; a newer
+//! one adds the difference, whatever was missed in between. An order's figures stand on the day it was redeemed.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{AddAssign, Neg};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::channel::Channel;
+use super::code::PromotionId;
+use super::identity::PersonHash;
+use super::money::Amount;
+use super::order::OrderId;
+use super::outbox::{MailId, MailState, OutboxMail};
+use super::redemption::{RedeemedCode, Redemption, RedemptionStatus};
+
+/// Sums, or changes of sums. Amounts are in minor units; a sum of many of the largest amounts needs more than 64 bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Visits of landing links.
+    pub visits: i128,
+    /// Orders that redeemed, also those cancelled later.
+    pub redemptions: i128,
+    /// Of these, cancelled.
+    pub cancelled: i128,
+    /// Of these, lines came back.
+    pub returned: i128,
+    /// The discount that the returned lines had.
+    pub returned_discount: i128,
+    /// People who redeemed for the first time.
+    pub buyers: i128,
+    /// What buyers paid for orders that were not cancelled.
+    pub revenue: i128,
+    /// What was taken off in those orders.
+    pub discount: i128,
+    /// Mails sent.
+    pub mails: i128,
+    /// What a promotion without shards has given away, holds included.
+    pub spent_amount: i128,
+    /// How often.
+    pub spent_uses: i128,
+}
+
+/// Number of figures.
+pub const FIGURES: usize = 11;
+
+impl Figures {
+    /// Each figure by its name.
+    pub fn parts(&self) -> [(&'static str, i128); FIGURES] {
+        [
+            ("visits", self.visits),
+            ("redemptions", self.redemptions),
+            ("cancelled", self.cancelled),
+            ("returned", self.returned),
+            ("returned_discount", self.returned_discount),
+            ("buyers", self.buyers),
+            ("revenue", self.revenue),
+            ("discount", self.discount),
+            ("mails", self.mails),
+            ("spent_amount", self.spent_amount),
+            ("spent_uses", self.spent_uses),
+        ]
+    }
+
+    /// The figures that `named` knows by these names.
+    pub fn from_parts(named: impl Fn(&str) -> i128) -> Self {
+        Self {
+            visits: named("visits"),
+            redemptions: named("redemptions"),
+            cancelled: named("cancelled"),
+            returned: named("returned"),
+            returned_discount: named("returned_discount"),
+            buyers: named("buyers"),
+            revenue: named("revenue"),
+            discount: named("discount"),
+            mails: named("mails"),
+            spent_amount: named("spent_amount"),
+            spent_uses: named("spent_uses"),
+        }
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl AddAssign for Figures {
+    /// 2^127 is more than 10^20 of the largest amounts, so saturation is never met.
+    fn add_assign(&mut self, other: Self) {
+        let (mine, others) = (self.parts(), other.parts());
+        *self = Self::from_parts(|name| {
+            let of = |parts: &[(&str, i128)]| {
+                let part = parts.iter().find(|(known, _)| *known == name);
+                part.map_or(0, |(_, value)| *value)
+            };
+            of(&mine).saturating_add(of(&others))
+        });
+    }
+}
+
+impl Neg for Figures {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        let parts = self.parts();
+        Self::from_parts(|name| {
+            let part = parts.iter().find(|(known, _)| *known == name);
+            part.map_or(0, |(_, value)| value.saturating_neg())
+        })
+    }
+}
+
+/// As kept for one order: only what is not zero; each is at most 10^18, the largest amount.
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts = self.parts().into_iter().filter(|(_, value)| *value != 0);
+        serializer.collect_map(
+            parts.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))),
+        )
+    }
+}
+
+impl<'de> Deserialize<'de> for Figures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parts = BTreeMap::<String, i64>::deserialize(deserializer)?;
+        Ok(Self::from_parts(|name| {
+            parts.get(name).copied().map_or(0, i128::from)
+        }))
+    }
+}
+
+/// Where figures are summed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Row {
+    /// Of which promotion.
+    pub promotion_id: PromotionId,
+    /// On which day and in which channel; what the promotion has spent stands in a row without either.
+    pub place: Option<Place>,
+}
+
+/// A day in the shop's zone, and a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The day.
+    pub day: NaiveDate,
+    /// Where the code was handed out, if that is known.
+    pub channel: Option<Channel>,
+}
+
+/// What is counted once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// An order's redemption.
+    Order(OrderId),
+    /// A mail.
+    Mail(MailId),
+}
+
+/// What was added for one subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The version of it that was counted.
+    pub version: u64,
+    /// How often this was written, by which a write knows whether it still stands as it was read.
+    pub times: u64,
+    /// What it added, at most once to a row.
+    pub shares: Vec<Share>,
+}
+
+/// What one subject adds to one row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// To which.
+    pub row: Row,
+    /// What.
+    pub figures: Figures,
+}
+
+/// A person's first redemption of a promotion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstBuy {
+    /// When; of several at one moment, the order with the lesser id.
+    pub at: DateTime<Utc>,
+    /// Which.
+    pub order_id: OrderId,
+    /// Where it was counted.
+    pub place: Place,
+}
+
+impl FirstBuy {
+    /// Whether it came before the other, or is the same redemption, counted elsewhere.
+    fn replaces(&self, other: &Self) -> bool {
+        match (self.at, &self.order_id).cmp(&(other.at, &other.order_id)) {
+            Ordering::Less => true,
+            Ordering::Equal => self.place != other.place,
+            Ordering::Greater => false,
+        }
+    }
+}
+
+/// Who bought what: a person's marker.
+pub type Buyer = (PromotionId, PersonHash);
+
+/// A subject as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub subject: Subject,
+    /// Its version; a later one stands for all before it.
+    pub version: u64,
+    /// What it adds.
+    pub shares: Vec<Share>,
+    /// Who bought with it.
+    pub buyers: Vec<(Buyer, FirstBuy)>,
+}
+
+impl Standing {
+    /// What a record adds. `channels` says of each of its codes, in order, where it was handed out.
+    ///
+    /// A hold adds nothing but what it draws, since nobody has paid. A cancelled order stays a redemption, and a cancelled one,
+    /// without revenue and discount. An order under two promotions counts for both, with all it came to.
+    pub fn of_redemption(record: &Redemption, zone: Tz, channels: &[Option<Channel>]) -> Self {
+        let mut standing = Self {
+            subject: Subject::Order(record.order_id.clone()),
+            version: record.version,
+            shares: Vec::new(),
+            buyers: Vec::new(),
+        };
+        let Some(redeemed) = &record.redeemed else {
+            return standing;
+        };
+        let status = record.status;
+        let held = record.held_until.is_some();
+        let paid = matches!(
+            status,
+            RedemptionStatus::Redeemed | RedemptionStatus::Cancelled
+        ) && !held;
+        let draws = matches!(status, RedemptionStatus::Redeemed | RedemptionStatus::Held);
+        let day = redeemed.redeemed_at.with_timezone(&zone).date_naive();
+        let mut seen: Vec<&PromotionId> = Vec::new();
+        let mut channels = channels.iter().cloned();
+        for code in &redeemed.codes {
+            let channel = channels.next().flatten();
+            let (Some(discount), Some(drawn)) = (code.discount, code.drawn()) else {
+                continue;
+            };
+            let id = &code.promotion_id;
+            if draws && code.limits.shard_count() == 0 {
+                standing.shares.push(spent(id, drawn));
+            }
+            if !paid {
+                continue;
+            }
+            let place = Place { day, channel };
+            if let Some(person) = redeemed.people.first() {
+                let first = FirstBuy {
+                    at: redeemed.redeemed_at,
+                    order_id: record.order_id.clone(),
+                    place: place.clone(),
+                };
+                standing.buyers.push(((id.clone(), person.clone()), first));
+            }
+            let mut figures = sold(record, code, discount);
+            if !seen.contains(&id) && draws {
+                figures.revenue = minor(redeemed.priced.total);
+            }
+            seen.push(id);
+            standing.shares.push(share(id, Some(place), figures));
+        }
+        standing.shares = merged(standing.shares);
+        standing
+    }
+
+    /// What a mail adds; `None` while SES has not taken it. One that SES took and then refused adds nothing any more.
+    pub fn of_mail(mail: &OutboxMail, zone: Tz) -> Option<Self> {
+        let (version, sent) = match mail.state {
+            MailState::Sent => (1, mail.mailed_at),
+            MailState::Failed => (2, None),
+            MailState::Due
+            | MailState::Sending
+            | MailState::Unsettled
+            | MailState::Parked
+            | MailState::Withdrawn => return None,
+        };
+        let share = sent.map(|at| {
+            let place = Place {
+                day: at.with_timezone(&zone).date_naive(),
+                channel: Some(Channel::thank_you(&mail.variant)),
+            };
+            let figures = Figures {
+                mails: 1,
+                ..Figures::default()
+            };
+            share(&mail.promotion_id, Some(place), figures)
+        });
+        Some(Self {
+            subject: Subject::Mail(mail.id.clone()),
+            version,
+            shares: share.into_iter().collect(),
+            buyers: Vec::new(),
+        })
+    }
+}
+
+fn share(promotion: &PromotionId, place: Option<Place>, figures: Figures) -> Share {
+    let row = Row {
+        promotion_id: promotion.clone(),
+        place,
+    };
+    Share { row, figures }
+}
+
+/// One share for each row.
+fn merged(shares: Vec<Share>) -> Vec<Share> {
+    let mut rows: BTreeMap<Row, Figures> = BTreeMap::new();
+    for share in shares {
+        *rows.entry(share.row).or_default() += share.figures;
+    }
+    let shares = rows.into_iter();
+    shares
+        .map(|(row, figures)| Share { row, figures })
+        .collect()
+}
+
+fn spent(promotion: &PromotionId, drawn: Amount) -> Share {
+    let figures = Figures {
+        spent_amount: minor(drawn),
+        spent_uses: 1,
+        ..Figures::default()
+    };
+    share(promotion, None, figures)
+}
+
+fn sold(record: &Redemption, code: &RedeemedCode, discount: Amount) -> Figures {
+    let cancelled = record.status == RedemptionStatus::Cancelled;
+    Figures {
+        redemptions: 1,
+        cancelled: cancelled.into(),
+        returned: i128::from(!record.returns.is_empty()),
+        returned_discount: minor(code.returned),
+        discount: if cancelled { 0 } else { minor(discount) },
+        ..Figures::default()
+    }
+}
+
+fn minor(amount: Amount) -> i128 {
+    i128::from(amount.minor())
+}
+
+/// What the table says about subjects and buyers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What was added for each subject.
+    pub counted: HashMap<Subject, Counted>,
+    /// Each buyer's first redemption.
+    pub buyers: HashMap<Buyer, FirstBuy>,
+}
+
+/// What to write so that subjects count as they stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What then was added for each subject that changed.
+    pub counted: Vec<(Subject, Counted)>,
+    /// Each buyer's first redemption, where it is another than was known.
+    pub buyers: HashMap<Buyer, FirstBuy>,
+    /// How the sums change; also those to which several add nothing together, since what is added to a row changes with it.
+    pub rows: BTreeMap<Row, Figures>,
+}
+
+/// Which versions are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recount {
+    /// Those later than the one counted.
+    Newer,
+    /// That one too, if it adds something else now.
+    Same,
+}
+
+impl Plan {
+    /// Compares subjects, each named once, with what is known of them.
+    pub fn new(standings: &[Standing], known: &Known, recount: Recount) -> Self {
+        let mut plan = Self::default();
+        for standing in standings {
+            let before = known.counted.get(&standing.subject);
+            let counted = Counted {
+                version: standing.version,
+                times: before.map_or(1, |before| before.times.saturating_add(1)),
+                shares: standing.shares.clone(),
+            };
+            let news = match before {
+                None => true,
+                Some(before) => match standing.version.cmp(&before.version) {
+                    Ordering::Greater => true,
+                    Ordering::Equal => recount == Recount::Same,
+                    Ordering::Less => false,
+                },
+            };
+            if !news {
+                continue;
+            }
+            let same = |before: &Counted| {
+                (before.version, &before.shares) == (counted.version, &counted.shares)
+            };
+            if !before.is_some_and(same) {
+                let old = before.map_or(&[][..], |before| before.shares.as_slice());
+                for share in old.iter().filter(|share| !counted.shares.contains(share)) {
+                    plan.add(share.row.clone(), -share.figures);
+                }
+                for share in counted.shares.iter().filter(|share| !old.contains(share)) {
+                    plan.add(share.row.clone(), share.figures);
+                }
+                plan.counted.push((standing.subject.clone(), counted));
+            }
+            for (buyer, first) in &standing.buyers {
+                plan.note_buyer(buyer, first, known);
+            }
+        }
+        plan
+    }
+
+    fn add(&mut self, row: Row, figures: Figures) {
+        *self.rows.entry(row).or_default() += figures;
+    }
+
+    /// Counts a buyer where they bought first, whatever the order in which that is heard of.
+    fn note_buyer(&mut self, buyer: &Buyer, first: &FirstBuy, known: &Known) {
+        let one = Figures {
+            buyers: 1,
+            ..Figures::default()
+        };
+        let row = |place: &Place| Row {
+            promotion_id: buyer.0.clone(),
+            place: Some(place.clone()),
+        };
+        let standing = self.buyers.get(buyer).or_else(|| known.buyers.get(buyer));
+        match standing.cloned() {
+            Some(earlier) if !first.replaces(&earlier) => return,
+            Some(later) => self.add(row(&later.place), -one),
+            None => {}
+        }
+        self.add(row(&first.place), one);
+        self.buyers.insert(buyer.clone(), first.clone());
+    }
+
+    /// How many items are to be written.
+    pub fn writes(&self) -> usize {
+        self.counted.len() + self.buyers.len() + self.rows.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;

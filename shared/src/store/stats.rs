@@ -1,0 +1,355 @@
+//! Statistics: sums of each promotion by day and channel, and beside each order and mail what was added for it.
+//!
+//! One transaction changes both, under the condition that what was added before is still of the version that was read. That
+//! one condition decides: a stream record that comes twice, late, out of its batch or from the start again finds its version
+//! counted. So does a repetition after a reply was lost.
+
+mod rebuild;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::cache::Ages;
+use super::keys::Key;
+use super::minting::Batch;
+use super::promotions::Freshness;
+use super::transaction::{Action, Expression, TransactError};
+use super::{CodeItem, Item, Store, StoreError, keys, read, retry, write};
+use crate::domain::channel::Channel;
+use crate::domain::code::{GroupWord, PromotionId, Serial};
+use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption};
+use crate::domain::stats::{Buyer, Figures, Known, Place, Plan, Recount, Row, Standing, Subject};
+
+pub use rebuild::StatsRebuilt;
+
+/// Most actions in one transaction. Source: `TransactWriteItems` in the DynamoDB API reference.
+const MAX_ACTIONS: usize = 100;
+/// Orders and mails counted together, which mostly takes three writes for each and one for each row they share.
+const TOGETHER: usize = 25;
+/// Batches never change where their codes are handed out; one that is not known yet is looked for.
+const BATCHES_AGE: Ages = Ages {
+    present: TimeDelta::hours(1),
+    absent: TimeDelta::zero(),
+};
+
+/// Adds to a row; `changes` grows with every write, so that whoever reads a row twice knows whether it changed in between.
+const ADD: &str = "ADD visits :visits, redemptions :redemptions, cancelled :cancelled, returned :returned, \
+                   returned_discount :returned_discount, buyers :buyers, revenue :revenue, discount :discount, \
+                   mails :mails, spent_amount :spent_amount, spent_uses :spent_uses, changes :one";
+
+impl Store {
+    /// What a redemption adds to the statistics, with each code's channel as the table tells it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn standing_of(
+        &self,
+        record: &Redemption,
+        zone: Tz,
+        now: DateTime<Utc>,
+    ) -> Result<Standing, StoreError> {
+        let mut channels = Vec::new();
+        for code in record.redeemed.iter().flat_map(|redeemed| &redeemed.codes) {
+            channels.push(self.channel_of(code, now).await?);
+        }
+        Ok(Standing::of_redemption(record, zone, &channels))
+    }
+
+    /// Where a code was handed out: a word and a thank-you code say so, a minted one's batch does.
+    async fn channel_of(
+        &self,
+        code: &RedeemedCode,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Channel>, StoreError> {
+        let id = &code.promotion_id;
+        match &code.code {
+            CodeRef::Automatic => Ok(None),
+            CodeRef::Word(word) => {
+                let Ok(word) = GroupWord::try_from(word.clone()) else {
+                    return Ok(None);
+                };
+                let word = word.folded();
+                let found = self.group_code(&word, Freshness::Remembered, now);
+                Ok(found.await?.and_then(|found| found.channel))
+            }
+            CodeRef::Serial(serial) if serial.is_thank_you() => {
+                let item: Option<CodeItem> = self.get(&keys::code(id, *serial)).await?;
+                Ok(item.and_then(|item| item.channel))
+            }
+            CodeRef::Serial(serial) => self.channel_of_batch(id, *serial, now).await,
+        }
+    }
+
+    async fn channel_of_batch(
+        &self,
+        id: &PromotionId,
+        serial: Serial,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Channel>, StoreError> {
+        let of = |batches: &[Batch]| {
+            let batch = batches.iter().find(|batch| batch.contains(serial.get()))?;
+            Some(batch.channel.clone())
+        };
+        let known = self.batches.fresh(id, now, BATCHES_AGE).flatten();
+        if let Some(channel) = known.and_then(|batches| of(&batches)) {
+            return Ok(channel);
+        }
+        let batches: Arc<[Batch]> = self.batches(id).await?.into();
+        let channel = of(&batches).flatten();
+        self.batches.put(id.clone(), now, Some(batches));
+        Ok(channel)
+    }
+
+    /// Has the statistics say what these subjects, each named once, add to them. Answers how many of them changed anything.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer; those before it are counted, and may be counted again without harm.
+    pub async fn count(
+        &self,
+        standings: &[Standing],
+        recount: Recount,
+    ) -> Result<usize, StoreError> {
+        let mut changed: usize = 0;
+        let mut waiting: Vec<&[Standing]> = standings.chunks(TOGETHER).rev().collect();
+        while let Some(together) = waiting.pop() {
+            if let Some(counted) = Box::pin(self.count_together(together, recount)).await? {
+                changed = changed.saturating_add(counted);
+            } else {
+                let (first, rest) = together.split_at(together.len() / 2);
+                waiting.extend([rest, first]);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The same in one transaction; `None` if that is too much for one.
+    async fn count_together(
+        &self,
+        standings: &[Standing],
+        recount: Recount,
+    ) -> Result<Option<usize>, StoreError> {
+        let mut attempts = retry::Attempts::new();
+        loop {
+            match self.try_to_count(standings, recount).await {
+                Ok(Tried::Counted(changed)) => return Ok(Some(changed)),
+                Ok(Tried::TooMuch) => return Ok(None),
+                // Another run counted some of them, or nothing was decided: look again.
+                Ok(Tried::Again) => {}
+                // Applied or not: what is counted tells.
+                Err(StoreError::Unavailable(cause)) => {
+                    tracing::warn!(%cause, "counting undecided, trying again");
+                }
+                Err(error @ StoreError::Corrupt(_)) => return Err(error),
+            }
+            attempts.pause().await?;
+        }
+    }
+
+    async fn try_to_count(
+        &self,
+        standings: &[Standing],
+        recount: Recount,
+    ) -> Result<Tried, StoreError> {
+        let known = self.known_of(standings).await?;
+        let plan = Plan::new(standings, &known, recount);
+        if plan.writes() == 0 {
+            return Ok(Tried::Counted(0));
+        }
+        if plan.writes() > MAX_ACTIONS && standings.len() > 1 {
+            return Ok(Tried::TooMuch);
+        }
+        match self.transact(actions(&plan, &known)?).await {
+            Ok(()) => Ok(Tried::Counted(plan.counted.len())),
+            Err(TransactError::Cancelled(_)) => Ok(Tried::Again),
+            Err(TransactError::Store(error)) => Err(error),
+        }
+    }
+
+    /// What the table says about these subjects and their buyers, strongly consistent.
+    async fn known_of(&self, standings: &[Standing]) -> Result<Known, StoreError> {
+        let mut wanted: HashMap<Key, Wanted<'_>> = HashMap::new();
+        for standing in standings {
+            let subject = &standing.subject;
+            wanted.insert(keys::counted(subject), Wanted::Counted(subject));
+            for (buyer, _) in &standing.buyers {
+                wanted.insert(keys::buyer(&buyer.0, &buyer.1), Wanted::Buyer(buyer));
+            }
+        }
+        let mut known = Known::default();
+        let mut unread: Vec<Item> = wanted.keys().map(Key::attributes).collect();
+        while !unread.is_empty() {
+            let rest = unread.split_off(unread.len().min(100));
+            let (items, left) = self.batch_get(unread).await?;
+            unread = left;
+            unread.extend(rest);
+            for item in items {
+                match Key::of(&item).and_then(|key| wanted.get(&key)) {
+                    Some(Wanted::Counted(subject)) => {
+                        known.counted.insert((*subject).clone(), read(item)?);
+                    }
+                    Some(Wanted::Buyer(buyer)) => {
+                        known.buyers.insert((*buyer).clone(), read(item)?);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Sums of a promotion from `from` to `to`, both included, by day and channel.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn stats(
+        &self,
+        id: &PromotionId,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<Vec<(Place, Figures)>, StoreError> {
+        let behind = to.succ_opt().unwrap_or(to);
+        let rows = self
+            .stats_between(id, &keys::stats_day(from), &keys::stats_day(behind))
+            .await?;
+        let placed = rows
+            .into_iter()
+            .map(|(row, sums)| (row.place, sums.figures));
+        Ok(placed
+            .filter_map(|(place, figures)| Some((place?, figures)))
+            .collect())
+    }
+
+    /// What a promotion without budget and use limit has given away, as counted so far.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn spent_by_stats(&self, id: &PromotionId) -> Result<Figures, StoreError> {
+        let row = Row {
+            promotion_id: id.clone(),
+            place: None,
+        };
+        let request = self.client.get_item().table_name(&self.table);
+        let request = request
+            .set_key(Some(keys::stats(&row).attributes()))
+            .consistent_read(true);
+        let answer = request.send().await.map_err(StoreError::unavailable)?;
+        Ok(answer
+            .item
+            .as_ref()
+            .map(Sums::of)
+            .unwrap_or_default()
+            .figures)
+    }
+
+    /// All sums whose sort keys are from `first` up to, but not including, `behind`.
+    async fn stats_between(
+        &self,
+        id: &PromotionId,
+        first: &str,
+        behind: &str,
+    ) -> Result<Vec<(Row, Sums)>, StoreError> {
+        let mut rows = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self.client.query().table_name(&self.table);
+            let request = request
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :behind")
+                .expression_attribute_values(":pk", AttributeValue::S(keys::stats_partition(id)))
+                .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
+                .expression_attribute_values(":behind", AttributeValue::S(behind.to_owned()))
+                .set_exclusive_start_key(start);
+            let page = request.send().await.map_err(StoreError::unavailable)?;
+            for item in page.items.unwrap_or_default() {
+                let row = Key::of(&item).and_then(|key| {
+                    let inside = key.sk.as_str() < behind;
+                    inside.then(|| keys::stats_row(id, &key.sk)).flatten()
+                });
+                rows.extend(row.map(|row| (row, Sums::of(&item))));
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+}
+
+/// What became of one try to count.
+enum Tried {
+    /// So many subjects changed.
+    Counted(usize),
+    /// One transaction cannot take it.
+    TooMuch,
+    Again,
+}
+
+enum Wanted<'a> {
+    Counted(&'a Subject),
+    Buyer(&'a Buyer),
+}
+
+/// A row as it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    figures: Figures,
+    /// How often it was written.
+    changes: i128,
+}
+
+impl Sums {
+    /// A figure that is missing is zero.
+    fn of(item: &Item) -> Self {
+        let number = |name: &str| {
+            let text = item.get(name).and_then(|value| value.as_n().ok());
+            text.and_then(|text| text.parse().ok()).unwrap_or_default()
+        };
+        Self {
+            figures: Figures::from_parts(number),
+            changes: number("changes"),
+        }
+    }
+}
+
+/// The transaction of a plan.
+fn actions(plan: &Plan, known: &Known) -> Result<Vec<Action>, StoreError> {
+    let mut actions = Vec::with_capacity(plan.writes());
+    for (subject, counted) in &plan.counted {
+        let item = write(&keys::counted(subject), counted)?;
+        actions.push(match known.counted.get(subject) {
+            None => Action::PutNew(item),
+            Some(before) => {
+                let as_read = Expression::new("times = :seen").number(":seen", before.times);
+                Action::Put(item, as_read)
+            }
+        });
+    }
+    for (buyer, first) in &plan.buyers {
+        let item = write(&keys::buyer(&buyer.0, &buyer.1), first)?;
+        actions.push(match known.buyers.get(buyer) {
+            None => Action::PutNew(item),
+            Some(before) => {
+                let as_read = Expression::new("order_id = :seen");
+                Action::Put(item, as_read.string(":seen", before.order_id.as_str()))
+            }
+        });
+    }
+    let rows = plan.rows.iter();
+    actions.extend(rows.map(|(row, figures)| {
+        Action::Update {
+            key: keys::stats(row),
+            update: ADD,
+            condition: figures.parts().into_iter().fold(
+                // What decides is whether the subjects are counted; this only says that a row is one of these.
+                Expression::new("attribute_not_exists(pk) OR attribute_exists(changes)")
+                    .number(":one", 1),
+                |expression, (name, value)| expression.number(&format!(":{name}"), value),
+            ),
+        }
+    }));
+    Ok(actions)
+}

@@ -1,0 +1,194 @@
+//! Statistics from the ledger: counts every record anew, then holds each row against what was added for records and mails.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::super::transaction::{Action, Expression};
+use super::Sums;
+use crate::domain::code::PromotionId;
+use crate::domain::outbox::OutboxMail;
+use crate::domain::redemption::Redemption;
+use crate::domain::stats::{Counted, Figures, FirstBuy, Recount, Row, Standing};
+use crate::store::keys::{self, Key};
+use crate::store::{Item, Store, StoreError, read};
+
+/// Looks at rows that kept changing while they were held against the ledger.
+const LOOKS: u32 = 4;
+/// Behind every sort key of a row.
+const BEHIND_ALL: &str = "~";
+
+/// What a rebuilding did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsRebuilt {
+    /// Redemptions and mails read.
+    pub records: usize,
+    /// Of these, added otherwise than before.
+    pub recounted: usize,
+    /// Rows that said something else than what was added.
+    pub repaired: usize,
+    /// Rows that kept changing while they were looked at, so that nothing is known of them.
+    pub open: usize,
+}
+
+/// Rows as they stand and as they should.
+type Rows<T> = BTreeMap<Row, T>;
+
+impl Store {
+    /// Makes the statistics say what the records do. It may run beside the shop's trade, and again after it was cut off.
+    ///
+    /// A row is written only if it did not change from before all that adds to it was read: whatever changes one, changes the
+    /// other in the same transaction. Visits are in no ledger and stay.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer; what was set right by then stays so.
+    pub async fn rebuild_stats(
+        &self,
+        zone: Tz,
+        now: DateTime<Utc>,
+    ) -> Result<StatsRebuilt, StoreError> {
+        let mut report = StatsRebuilt::default();
+        let mut promotions = BTreeSet::new();
+        let mut start = None;
+        loop {
+            let (items, next) = self.scan_page(start).await?;
+            let mut standings = Vec::new();
+            for item in items {
+                standings.extend(self.standing_in(item, zone, now, &mut promotions).await?);
+            }
+            report.records = report.records.saturating_add(standings.len());
+            let recounted = self.count(&standings, Recount::Same).await?;
+            report.recounted = report.recounted.saturating_add(recounted);
+            start = next;
+            if start.is_none() {
+                break;
+            }
+        }
+        for _ in 0..LOOKS {
+            let (repaired, open) = self.look_at_rows(&mut promotions).await?;
+            report.repaired = report.repaired.saturating_add(repaired);
+            report.open = open;
+            if open == 0 {
+                break;
+            }
+        }
+        Ok(report)
+    }
+
+    /// How a redemption or mail stands, if the item is one; notes promotions that have statistics.
+    async fn standing_in(
+        &self,
+        item: Item,
+        zone: Tz,
+        now: DateTime<Utc>,
+        promotions: &mut BTreeSet<PromotionId>,
+    ) -> Result<Option<Standing>, StoreError> {
+        let Some(key) = Key::of(&item) else {
+            return Ok(None);
+        };
+        promotions.extend(keys::promotion_of_stats(&key));
+        let standing = match (key.pk.split_once('#'), key.sk.as_str()) {
+            (Some(("order", _)), "redemption") => {
+                let record: Redemption = read(item)?;
+                Some(self.standing_of(&record, zone, now).await?)
+            }
+            (Some(("mail", _)), "mail") => {
+                let mail: OutboxMail = read(item)?;
+                Standing::of_mail(&mail, zone)
+            }
+            _ => None,
+        };
+        let shares = standing.iter().flat_map(|standing| &standing.shares);
+        promotions.extend(shares.map(|share| share.row.promotion_id.clone()));
+        Ok(standing)
+    }
+
+    /// Holds all rows against what was added to them: how many were set right, and how many changed meanwhile.
+    async fn look_at_rows(
+        &self,
+        promotions: &mut BTreeSet<PromotionId>,
+    ) -> Result<(usize, usize), StoreError> {
+        let mut stand: Rows<Sums> = Rows::new();
+        for id in promotions.iter() {
+            stand.extend(self.stats_between(id, " ", BEHIND_ALL).await?);
+        }
+        let should = self.added().await?;
+        promotions.extend(should.keys().map(|row| row.promotion_id.clone()));
+        let rows: BTreeSet<&Row> = stand.keys().chain(should.keys()).collect();
+        let (mut repaired, mut open) = (0_usize, 0_usize);
+        for row in rows {
+            let seen = stand.get(row);
+            let figures = Figures {
+                visits: seen.map_or(0, |sums| sums.figures.visits),
+                ..should.get(row).copied().unwrap_or_default()
+            };
+            if seen.map_or(Figures::default(), |sums| sums.figures) == figures {
+                continue;
+            }
+            match self.decide(&[set(row, figures, seen)]).await? {
+                Ok(()) => repaired = repaired.saturating_add(1),
+                Err(_) => open = open.saturating_add(1),
+            }
+        }
+        Ok((repaired, open))
+    }
+
+    /// What was added to each row for all records, mails and buyers.
+    async fn added(&self) -> Result<Rows<Figures>, StoreError> {
+        let mut rows: Rows<Figures> = Rows::new();
+        let mut start = None;
+        loop {
+            let (items, next) = self.scan_page(start).await?;
+            for item in items {
+                let Some(key) = Key::of(&item) else { continue };
+                if key.sk == keys::COUNTED {
+                    let counted: Counted = read(item)?;
+                    for share in counted.shares {
+                        *rows.entry(share.row).or_default() += share.figures;
+                    }
+                } else if let Some(promotion_id) = keys::promotion_of_buyer(&key) {
+                    let first: FirstBuy = read(item)?;
+                    let row = Row {
+                        promotion_id,
+                        place: Some(first.place),
+                    };
+                    rows.entry(row).or_default().buyers += 1;
+                }
+            }
+            start = next;
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    async fn scan_page(
+        &self,
+        start: Option<Item>,
+    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let request = self.client.scan().table_name(&self.table);
+        let page = request
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(StoreError::unavailable)?;
+        Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+    }
+}
+
+/// Writes a row, if it still is as it was seen.
+fn set(row: &Row, figures: Figures, seen: Option<&Sums>) -> Action {
+    let changes = seen.map_or(0, |sums| sums.changes);
+    let mut item = keys::stats(row).attributes();
+    let number = |value: i128| aws_sdk_dynamodb::types::AttributeValue::N(value.to_string());
+    let parts = figures.parts().into_iter();
+    item.extend(parts.map(|(name, value)| (name.to_owned(), number(value))));
+    item.insert("changes".to_owned(), number(changes.saturating_add(1)));
+    if seen.is_none() {
+        return Action::PutNew(item);
+    }
+    let as_seen = Expression::new("changes = :seen").number(":seen", changes);
+    Action::Put(item, as_seen)
+}
