@@ -111,6 +111,20 @@ async fn codes_that_do_not_apply_use_nothing_and_hold_nothing_up() {
     for order in ["7009", "7010"] {
         assert_eq!(record(&stack, order).await.0, 404);
     }
+    let order = stack
+        .admin("GET /v1/orders/7009", Value::Null)
+        .await
+        .expect(200);
+    let expected = json!([{"promotion_id": promotion["id"], "reason": "no-eligible-products"}]);
+    assert_eq!(order.body["unreconciled"], expected);
+    let order = stack
+        .admin("GET /v1/orders/7010", Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(
+        order.body["unreconciled"],
+        json!([{"promotion_id": promotion["id"]}])
+    );
     let quote = redemption(&[&code]);
     let quote = stack
         .checkout("POST /v1/quotes", quote)

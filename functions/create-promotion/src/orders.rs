@@ -5,9 +5,11 @@ use axum::extract::{Path, State as Shared};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use shared::domain::code::PromotionId;
 use shared::domain::follow_up::FollowUpId;
 use shared::domain::order::{OrderEventKind, OrderId, Source};
 use shared::domain::outbox::{MailState, OutboxMail};
+use shared::domain::redemption::Reason;
 use shared::http::{Body, Problem};
 use shared::store::{OrderHistory, OrderMarker, OrderOutcome, SeenEvent};
 use utoipa::ToSchema;
@@ -27,6 +29,19 @@ pub(crate) struct Known {
     events: Vec<Event>,
     /// How each follow-up dealt with it; empty until one has.
     follow_ups: Vec<Decision>,
+    /// Codes of ours that the shop took for it and that could not be redeemed under it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreconciled: Vec<Unredeemed>,
+}
+
+/// A code that could not be redeemed under the order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnredeemedCode)]
+struct Unredeemed {
+    promotion_id: PromotionId,
+    /// Why it does not apply; absent if another code stood in its way, or the order's lines cannot be priced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
 }
 
 /// An event about an order, as it first arrived.
@@ -89,9 +104,15 @@ pub(crate) async fn read(
     let unknown = || Problem::not_found("order");
     let order_id = OrderId::try_from(order_id).map_err(|_| unknown())?;
     let history = state.store.order_history(&order_id).await?;
-    history
-        .map(|history| Body(order(order_id, history)))
-        .ok_or_else(unknown)
+    let mut known = order(order_id, history.ok_or_else(unknown)?);
+    if let Some(unreconciled) = state.store.unreconciled(&known.order_id).await? {
+        let codes = unreconciled.codes.into_iter().map(|code| Unredeemed {
+            promotion_id: code.promotion_id,
+            reason: code.reason,
+        });
+        known.unreconciled.extend(codes);
+    }
+    Ok(Body(known))
 }
 
 fn order(order_id: OrderId, history: OrderHistory) -> Known {
@@ -99,6 +120,7 @@ fn order(order_id: OrderId, history: OrderHistory) -> Known {
     Known {
         order_id,
         events: events.into_iter().map(event).collect(),
+        unreconciled: Vec::new(),
         follow_ups: decisions
             .into_iter()
             .map(|(marker, mail)| decision(marker, mail.as_ref()))

@@ -153,7 +153,7 @@ impl Outcomes {
         self.at_least(200, 5)
     }
 
-    /// Compares with rates in 10,000ths, without rounding.
+    /// Compares with rates in ten-thousandths, without rounding.
     fn at_least(self, bounced: u64, complained: u64) -> Option<PauseReason> {
         let reaches =
             |count: u64, rate: u64| count.saturating_mul(10_000) >= self.known.saturating_mul(rate);

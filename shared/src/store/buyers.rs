@@ -56,6 +56,10 @@ impl Store {
                     keys::tombstone(&order.order_id),
                     Expression::new("attribute_not_exists(pk)"),
                 ),
+                Action::Check(
+                    keys::suppression(person),
+                    Expression::new("attribute_not_exists(forgotten_at)"),
+                ),
             ];
             actions.extend(joining(person, list.as_ref(), &order.order_id)?);
             match self.transact(actions).await {
@@ -65,10 +69,11 @@ impl Store {
                     if !outcomes.contains(&Outcome::Undecided) =>
                 {
                     let mut outcomes = outcomes.into_iter();
-                    match (outcomes.next(), outcomes.next()) {
-                        (Some(Outcome::Refused(Some(item))), _) => return read(item),
-                        // A cancelled order is nobody's first, and has no part in what others are.
-                        (_, Some(Outcome::Refused(_))) => {
+                    match (outcomes.next(), outcomes.next(), outcomes.next()) {
+                        (Some(Outcome::Refused(Some(item))), ..) => return read(item),
+                        // A cancelled order is nobody's first, and has no part in what others are; nor is anything counted of
+                        // who was forgotten.
+                        (_, Some(Outcome::Refused(_)), _) | (.., Some(Outcome::Refused(_))) => {
                             return self.record_alone(order, received_at).await;
                         }
                         // Another order of theirs came in between.
