@@ -168,14 +168,17 @@ fn issue_actions(
     let code = code(thank_you, gift, serial);
     let mail = mail(thank_you, gift, ids, serial);
     let mut contact = gift.contact.clone();
+    if let Some((_, due_at)) = &ids.reminder {
+        contact.forget_at = contact.forget_at.max(gift.schedule.forget_after(*due_at));
+    }
     let mut actions = marker_actions(thank_you, outcome)?;
     actions.extend([
         Action::PutNew(write(&keys::code(promotion_id, serial), &code)?),
         Action::PutNew(mail_item(&mail)?),
+        contact_action(thank_you.person, &contact, known)?,
         Action::PutNew(pointer_item(thank_you, gift, &mail.id)?),
     ]);
     if let Some((id, due_at)) = &ids.reminder {
-        contact.forget_at = contact.forget_at.max(gift.schedule.forget_after(*due_at));
         let reminder = OutboxMail {
             id: id.clone(),
             due_at: *due_at,
@@ -188,7 +191,6 @@ fn issue_actions(
             Action::PutNew(pointer_item(thank_you, gift, id)?),
         ]);
     }
-    actions.push(contact_action(thank_you.person, &contact, known)?);
     Ok(actions)
 }
 
