@@ -4,10 +4,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::follow_up::FollowUp;
 use shared::domain::outbox::{Contact, OutboxMail};
 use shared::domain::promotion::{Closed, Promotion};
-use shared::mailer::{MailInput, Offer, Outgoing, Reason, RenderedMail, render, template};
+use shared::mailer::{
+    MailInput, Offer, Outgoing, Reason, RenderedMail, complete, render, template,
+};
 use shared::store::{Freshness, MailChange, StoreError};
 
-use crate::{STAFF_PAUSE, State, settings};
+use crate::{STAFF_PAUSE, State};
 
 /// How long a mail waits after the table or a secret could not be read.
 const READ_PAUSE: TimeDelta = TimeDelta::minutes(5);
@@ -58,7 +60,7 @@ pub(crate) async fn compose(
     }
     let unsubscribe_url = format!(
         "{}/u/{}",
-        state.settings.public_url,
+        state.shop.public_url,
         state.identity.unsubscribe_token(&mail.person)
     );
     let rendered = words(
@@ -88,11 +90,11 @@ async fn words(
     promotion: &Promotion,
     unsubscribe_url: &str,
 ) -> Result<RenderedMail, MailChange> {
-    let settings = &state.settings;
+    let shop = &state.shop;
     let own_sender = follow_up.terms.mail.sender.clone();
     let sender = own_sender
-        .and_then(settings::complete)
-        .or_else(|| settings.sender.clone());
+        .and_then(complete)
+        .or_else(|| shop.sender.clone());
     let Some(sender) = sender else {
         tracing::error!(
             follow_up.id = %follow_up.id,
@@ -117,11 +119,11 @@ async fn words(
         code: &code,
         offer: &Offer::of(&promotion.terms),
         code_expires_at: mail.code_expires_at,
-        zone: settings.zone,
+        zone: shop.zone,
         customer_name: contact.name.as_deref(),
         order_id: &mail.order_id,
-        shop_name: &settings.shop_name,
-        shop_url: &settings.shop_url,
+        shop_name: &shop.shop_name,
+        shop_url: &shop.shop_url,
         unsubscribe_url,
         sender: &sender,
         reason: if consented {

@@ -6,7 +6,6 @@
 mod compose;
 mod gate;
 mod pace;
-mod settings;
 mod test_mails;
 
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use shared::domain::identity::IdentityKey;
 use shared::domain::outbox::{MailId, MailState, OutboxMail};
 use shared::domain::sending::{PauseReason, SendingPause};
 use shared::env::{Env, StartError};
-use shared::mailer::{Mailer, SendError};
+use shared::mailer::{Mailer, SendError, Shop};
 use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Block, Claim, MailChange, Store, StoreError};
 
@@ -29,7 +28,6 @@ use tokio::time::Instant;
 
 use gate::Gate;
 use pace::Pacer;
-use settings::Settings;
 
 /// Nothing is claimed when less than this remains, so that a run does not die while a mail is on its way: SES has 10 s to
 /// answer, and the table is quick or down. Source: design.md §8.
@@ -56,7 +54,7 @@ pub struct State {
     mailer: Mailer,
     identity: Arc<IdentityKey>,
     code_keys: Arc<CodeKeys>,
-    settings: Arc<Settings>,
+    shop: Arc<Shop>,
     pacer: Arc<Pacer>,
     clock: Clock,
 }
@@ -67,7 +65,7 @@ impl State {
     /// # Errors
     /// [`StartError`] naming the variable or secret that is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
-        let settings = Settings::read(env)?;
+        let shop = Shop::read(env)?;
         let aws = Aws::from_env(env)?;
         let identity = fetch_identity_key(env, &aws).await?;
         Ok(Self {
@@ -75,7 +73,7 @@ impl State {
             mailer: Mailer::connect(env, &aws)?,
             identity: Arc::new(identity),
             code_keys: Arc::new(CodeKeys::fetch(env, &aws).await?),
-            settings: Arc::new(settings),
+            shop: Arc::new(shop),
             pacer: Arc::default(),
             clock,
         })

@@ -126,13 +126,13 @@ async fn compose(
     let to = mail.to.clone().ok_or_else(|| failed("no-address"))?;
     let order_id = OrderId::try_from(ORDER_ID.to_owned()).map_err(|_| failed("template"))?;
     let token = state.identity.unsubscribe_token(&mail.person);
-    let unsubscribe_url = state.settings.unsubscribe_url(&token);
+    let unsubscribe_url = state.shop.unsubscribe_url(&token);
     let sample = Sample {
         terms: &follow_up.terms,
         variant,
         promotion: &promotion,
         code_key: &promotion.code_key(&master_key),
-        shop: &state.settings,
+        shop: &state.shop,
         locale: mail.locale.as_deref(),
         customer_name: None,
         order_id: &order_id,

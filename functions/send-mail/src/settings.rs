@@ -1,3 +1,0 @@
-//! What the deployment says about the shop.
-
-pub(crate) use shared::mailer::{Shop as Settings, complete};
