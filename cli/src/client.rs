@@ -11,6 +11,7 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder}
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use shared::aws::describe;
 use tokio::net::TcpStream;
 
 use crate::CliError;
@@ -80,21 +81,9 @@ impl Pooled {
     ) -> Result<Response<Incoming>, Unanswered> {
         self.0.request(request).await.map_err(|error| Unanswered {
             unconnected: error.is_connect(),
-            text: causes(&error),
+            text: describe(&error),
         })
     }
-}
-
-/// An error and what caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }
 
 /// Sends a request whose URI is absolute, and answers status and body.

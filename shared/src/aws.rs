@@ -71,9 +71,8 @@ impl<'a> Aws<'a> {
     }
 }
 
-/// What an AWS client's error says, with its causes. The SDK's own way to show them adds the raw answer, which may hold
-/// addresses or secrets.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+/// What an error says, with its causes. The SDK's own way to show them adds the raw answer, which may hold addresses or secrets.
+pub fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -42,6 +42,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,30 +149,34 @@ impl Store {
         partition: &str,
         prefix: &str,
     ) -> Result<Vec<T>, StoreError> {
-        let mut items = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true);
-            let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
-            let request = request
-                .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
-                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
-            let page = request
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::unavailable)?;
-            for item in page.items.unwrap_or_default() {
-                items.push(read(item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
+        let request = self
+            .query("pk = :pk AND begins_with(sk, :prefix)", partition)
+            .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
+        let items = every_item(request).await?;
+        items.into_iter().map(read).collect()
+    }
+
+    /// A query of one partition, `:pk` in its key condition, strongly consistent.
+    fn query(&self, key_condition: &str, partition: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression(key_condition)
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+    }
+}
+
+/// All that a query finds, page after page.
+async fn every_item(query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
+    let (mut items, mut start) = (Vec::new(), None);
+    loop {
+        let request = query.clone().set_exclusive_start_key(start);
+        let page = request.send().await.map_err(StoreError::unavailable)?;
+        items.extend(page.items.unwrap_or_default());
+        start = page.last_evaluated_key;
+        if start.is_none() {
+            return Ok(items);
         }
     }
 }

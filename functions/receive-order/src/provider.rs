@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use shared::domain::money::{Amount, Currency};
+use shared::domain::order::OrderEventKind;
 
 /// An id as a number or as text. It is never read as a float: some are above 2^53.
 #[derive(Deserialize)]
@@ -18,6 +20,24 @@ impl Id {
             Self::Text(text) => text,
         }
     }
+}
+
+/// An order's currency and total, both as text. What is taken back is the whole order, whatever it came to, so only a completed
+/// one needs them.
+pub(super) fn money(
+    kind: OrderEventKind,
+    currency: Option<String>,
+    total: Option<String>,
+) -> Result<(Option<Currency>, Amount), &'static str> {
+    let currency = currency.and_then(|code| Currency::try_from(code).ok());
+    let total = currency
+        .zip(total)
+        .and_then(|(currency, text)| Amount::from_decimal(&text, currency));
+    let total = match kind {
+        OrderEventKind::Completed => total.ok_or("no total in a known currency")?,
+        OrderEventKind::Cancelled | OrderEventKind::Refunded => total.unwrap_or_default(),
+    };
+    Ok((currency, total))
 }
 
 /// Whether a shop's own field says that the buyer agreed. Plugins write a ticked box in many ways; everything else is a no.

@@ -11,7 +11,7 @@ use shared::domain::order::{
 };
 
 use super::Payload;
-use super::provider::Id;
+use super::provider::{Id, money};
 
 /// The parts of an order that we read. Whatever an order can do without is optional, and read leniently.
 #[derive(Deserialize)]
@@ -99,17 +99,7 @@ pub(super) fn read(body: &[u8], shop: &str) -> Payload {
 }
 
 fn event(kind: OrderEventKind, order: Order, shop: &str) -> Result<OrderEvent, &'static str> {
-    let currency = order
-        .currency
-        .and_then(|code| Currency::try_from(code).ok());
-    let total = currency
-        .zip(order.current_total_price)
-        .and_then(|(currency, text)| Amount::from_decimal(&text, currency));
-    let total = match kind {
-        OrderEventKind::Completed => total.ok_or("no total in a known currency")?,
-        // What is taken back is the whole order, whatever it came to.
-        OrderEventKind::Cancelled | OrderEventKind::Refunded => total.unwrap_or_default(),
-    };
+    let (currency, total) = money(kind, order.currency, order.current_total_price)?;
     let email = [order.email, order.contact_email]
         .into_iter()
         .flatten()

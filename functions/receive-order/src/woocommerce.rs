@@ -12,7 +12,7 @@ use shared::domain::order::{
 use shared::secrets::{CompletedAt, ProviderSecrets};
 
 use super::Payload;
-use super::provider::{Id, says_yes};
+use super::provider::{Id, money, says_yes};
 
 /// The parts of an order that we read. Whatever an order can do without is optional.
 #[derive(Deserialize)]
@@ -100,17 +100,7 @@ fn event(
     order: Order,
     settings: &ProviderSecrets,
 ) -> Result<OrderEvent, &'static str> {
-    let currency = order
-        .currency
-        .and_then(|code| Currency::try_from(code).ok());
-    let total = currency
-        .zip(order.total)
-        .and_then(|(currency, text)| Amount::from_decimal(&text, currency));
-    let total = match kind {
-        OrderEventKind::Completed => total.ok_or("no total in a known currency")?,
-        // What is taken back is the whole order, whatever it came to.
-        OrderEventKind::Cancelled | OrderEventKind::Refunded => total.unwrap_or_default(),
-    };
+    let (currency, total) = money(kind, order.currency, order.total)?;
     let billing = order.billing.unwrap_or_default();
     let agreed = settings.consent_key.as_ref().is_some_and(|key| {
         let mut meta = order.meta_data.iter().flatten();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::promotions::{AGES, Freshness};
 use super::transaction::{Action, Expression};
-use super::{Store, StoreError, keys, read, write};
+use super::{Store, StoreError, every_item, keys, read, write};
 use crate::domain::code::PromotionId;
 use crate::domain::promotion::{Promotion, Switch};
 
@@ -80,33 +80,15 @@ impl Store {
     }
 
     async fn automatic_ids(&self, now: DateTime<Utc>) -> Result<Vec<PromotionId>, StoreError> {
-        let mut ids = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk")
-                .filter_expression("attribute_not_exists(ends_ms) OR ends_ms > :now")
-                .expression_attribute_values(":pk", AttributeValue::S(keys::AUTOMATIC.to_owned()))
-                .expression_attribute_values(
-                    ":now",
-                    AttributeValue::N(now.timestamp_millis().to_string()),
-                );
-            let page = request
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(StoreError::unavailable)?;
-            for item in page.items.unwrap_or_default() {
-                ids.push(read::<Entry>(item)?.id);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(ids);
-            }
-        }
+        let now = AttributeValue::N(now.timestamp_millis().to_string());
+        let request = self
+            .query("pk = :pk", keys::AUTOMATIC)
+            .filter_expression("attribute_not_exists(ends_ms) OR ends_ms > :now")
+            .expression_attribute_values(":now", now);
+        let items = every_item(request).await?;
+        items
+            .into_iter()
+            .map(|item| Ok(read::<Entry>(item)?.id))
+            .collect()
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! What a limit or the books rest on stays under the keyed hash: uses of promotions and words, used codes, mails sent.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +9,7 @@ use super::orders::voiding;
 use super::outbox::{FORGOTTEN, value};
 use super::people::SuppressionReason;
 use super::transaction::{Action, Expression};
-use super::{CodeItem, CodeState, Store, StoreError, keys, retry};
+use super::{CodeItem, CodeState, Store, StoreError, every_item, keys, retry};
 use crate::domain::identity::PersonHash;
 use crate::domain::outbox::{MailId, MailState, OutboxMail};
 use keys::Key;
@@ -124,25 +123,9 @@ impl Store {
 
     /// The keys of all items of a partition, strongly consistent.
     async fn keys_of(&self, partition: &str) -> Result<Vec<Key>, StoreError> {
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
-                .projection_expression("pk, sk")
-                .set_exclusive_start_key(start);
-            let page = request.send().await.map_err(StoreError::unavailable)?;
-            found.extend(page.items.iter().flatten().filter_map(Key::of));
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let request = self.query("pk = :pk", partition);
+        let items = every_item(request.projection_expression("pk, sk")).await?;
+        Ok(items.iter().filter_map(Key::of).collect())
     }
 }
 

@@ -18,7 +18,7 @@ use super::keys::Key;
 use super::minting::Batch;
 use super::promotions::Freshness;
 use super::transaction::{Action, Expression, TransactError};
-use super::{CodeItem, Item, Store, StoreError, keys, read, retry, write};
+use super::{CodeItem, Item, Store, StoreError, every_item, keys, read, retry, write};
 use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId, Serial};
 use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption};
@@ -252,30 +252,19 @@ impl Store {
         first: &str,
         behind: &str,
     ) -> Result<Vec<(Row, Sums)>, StoreError> {
-        let mut rows = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self.client.query().table_name(&self.table);
-            let request = request
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :behind")
-                .expression_attribute_values(":pk", AttributeValue::S(keys::stats_partition(id)))
-                .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
-                .expression_attribute_values(":behind", AttributeValue::S(behind.to_owned()))
-                .set_exclusive_start_key(start);
-            let page = request.send().await.map_err(StoreError::unavailable)?;
-            for item in page.items.unwrap_or_default() {
-                let row = Key::of(&item).and_then(|key| {
-                    let inside = key.sk.as_str() < behind;
-                    inside.then(|| keys::stats_row(id, &key.sk)).flatten()
-                });
-                rows.extend(row.map(|row| (row, Sums::of(&item))));
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(rows);
-            }
-        }
+        let request = self
+            .query(
+                "pk = :pk AND sk BETWEEN :first AND :behind",
+                &keys::stats_partition(id),
+            )
+            .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
+            .expression_attribute_values(":behind", AttributeValue::S(behind.to_owned()));
+        let items = every_item(request).await?;
+        let rows = items.iter().filter_map(|item| {
+            let key = Key::of(item).filter(|key| key.sk.as_str() < behind)?;
+            Some((keys::stats_row(id, &key.sk)?, Sums::of(item)))
+        });
+        Ok(rows.collect())
     }
 }
 
