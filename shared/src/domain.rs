@@ -5,6 +5,7 @@ pub mod cart;
 pub mod change;
 pub mod channel;
 pub mod code;
+pub mod experiment;
 mod fault;
 pub mod follow_up;
 pub mod guessable;
