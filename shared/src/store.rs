@@ -152,8 +152,15 @@ impl Store {
         let request = self
             .query("pk = :pk AND begins_with(sk, :prefix)", partition)
             .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
-        let items = every_item(request).await?;
-        items.into_iter().map(read).collect()
+        every(request).await
+    }
+
+    /// All items of one partition, strongly consistent, in order. (DynamoDB refuses an empty prefix of a key.)
+    async fn query_partition<T: DeserializeOwned>(
+        &self,
+        partition: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        every(self.query("pk = :pk", partition)).await
     }
 
     /// A query of one partition, `:pk` in its key condition, strongly consistent.
@@ -165,6 +172,12 @@ impl Store {
             .key_condition_expression(key_condition)
             .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
     }
+}
+
+/// All that a query finds, read.
+async fn every<T: DeserializeOwned>(query: QueryFluentBuilder) -> Result<Vec<T>, StoreError> {
+    let items = every_item(query).await?;
+    items.into_iter().map(read).collect()
 }
 
 /// All that a query finds, page after page.

@@ -115,7 +115,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the table does not answer.
     pub async fn list_api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.query_prefix(keys::API_KEYS, "").await
+        self.query_partition(keys::API_KEYS).await
     }
 
     /// Deletes the key with this digest; it stops working within a minute.

@@ -132,7 +132,7 @@ impl Store {
                 start / keys::SERIALS_PER_PARTITION..=(end - 1) / keys::SERIALS_PER_PARTITION
             {
                 let found: Vec<CodeItem> = self
-                    .query_prefix(&keys::batch_partition(promotion, partition), "")
+                    .query_partition(&keys::batch_partition(promotion, partition))
                     .await?;
                 items.extend(found.into_iter().map(|item| (item.serial.get(), item)));
             }
@@ -168,7 +168,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<ListedCode>, StoreError> {
         let all: Vec<CodeItem> = self
-            .query_prefix(&keys::thank_you_partition(promotion, partition), "")
+            .query_partition(&keys::thank_you_partition(promotion, partition))
             .await?;
         let listed = all
             .into_iter()

@@ -72,7 +72,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the table does not answer.
     pub async fn follow_ups(&self) -> Result<Vec<FollowUp>, StoreError> {
-        let all: Vec<Current> = self.query_prefix(keys::FOLLOW_UPS, "").await?;
+        let all: Vec<Current> = self.query_partition(keys::FOLLOW_UPS).await?;
         let mut live: Vec<FollowUp> = all.into_iter().filter_map(live).collect();
         live.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(live)
