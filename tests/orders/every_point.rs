@@ -207,7 +207,7 @@ async fn killed_before_and_after_each_request_of_the_path_an_order_has_one_code_
     let seen = live_through(prepared.path(), &promotion, None)
         .await
         .unwrap();
-    say(&format!("{} s, {seen:#?}", began.elapsed().as_secs()));
+    say(&format!("{} s, {seen:?}", began.elapsed().as_secs()));
     let all: Vec<(Point, Moment)> = points(&seen)
         .into_iter()
         .flat_map(|point| [Moment::Before, Moment::After].map(|moment| (point.clone(), moment)))

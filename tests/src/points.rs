@@ -308,7 +308,7 @@ fn item(action: &Value) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
-/// What a key begins with; numbers are alike.
+/// What a key begins with, before any id; numbers are alike.
 fn kind(text: &str) -> String {
     let kind = text.split(['#', '_']).next().unwrap_or_default();
     if kind.bytes().all(|byte| byte.is_ascii_digit()) {
