@@ -9,6 +9,7 @@
 pub mod faults;
 pub mod fleet;
 pub mod gate;
+pub mod points;
 mod process;
 mod stack;
 
