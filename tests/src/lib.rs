@@ -6,6 +6,7 @@
     reason = "test helpers end the test they serve"
 )]
 
+pub mod deployment;
 pub mod faults;
 pub mod fleet;
 pub mod gate;

@@ -1,6 +1,7 @@
 //! A local stack of the test's own, in memory, and short ways to call it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use okaeri::local::{ADMIN_KEY, CHECKOUT_KEY, Options, Place, Running, WEBHOOK_SECRET, start};
@@ -76,6 +77,15 @@ impl Caller {
         Self {
             url: url.to_owned(),
             http: reqwest::Client::new(),
+        }
+    }
+
+    /// Calls the stack at `url`, whose host `name` stands for `address`.
+    pub fn at(url: &str, name: &str, address: SocketAddr) -> Self {
+        let http = reqwest::Client::builder().resolve(name, address).build();
+        Self {
+            url: url.to_owned(),
+            http: http.expect("a client"),
         }
     }
 
