@@ -280,9 +280,8 @@ impl Book {
     /// What the buyer adds to each arm they fell into.
     fn sums(&self) -> Vec<ArmShare> {
         let share = |assigned: &Assigned| {
-            let counts = |order: &&Bought| {
-                !order.cancelled && (order.at, &order.order_id) > place(assigned)
-            };
+            let counts =
+                |order: &&Bought| !order.cancelled && (order.at, &order.order_id) > place(assigned);
             let later = || self.orders.iter().filter(counts);
             let paid = later()
                 .filter(|order| order.currency.is_some() && order.currency == assigned.currency);

@@ -137,9 +137,8 @@ pub(super) fn write_parts<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     let parts = parts.iter().filter(|(_, value)| *value != 0);
-    serializer.collect_map(
-        parts.map(|(name, value)| (name, i64::try_from(*value).unwrap_or(i64::MAX))),
-    )
+    serializer
+        .collect_map(parts.map(|(name, value)| (name, i64::try_from(*value).unwrap_or(i64::MAX))))
 }
 
 /// Reads what [`write_parts`] wrote; what is missing is zero.

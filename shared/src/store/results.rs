@@ -23,9 +23,7 @@ use crate::domain::identity::PersonHash;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::OutboxMail;
-use crate::domain::results::{
-    ArmFigures, ArmRow, Assigned, Book, Bought, Fact, difference,
-};
+use crate::domain::results::{ArmFigures, ArmRow, Assigned, Book, Bought, Fact, difference};
 
 /// A version of a follow-up never changes; one that is not known yet is looked for.
 const VERSION_AGE: Ages = Ages {
@@ -193,7 +191,8 @@ impl Store {
             } => promotion_id == promotion && *serial == code.serial,
             OrderOutcome::NoMail { .. } => false,
         });
-        let Some((marker, arm)) = gave.and_then(|marker| Some((marker.clone(), marker.arm?))) else {
+        let Some((marker, arm)) = gave.and_then(|marker| Some((marker.clone(), marker.arm?)))
+        else {
             return Ok(None);
         };
         let (id, version) = (&marker.follow_up_id, marker.follow_up_version);
@@ -283,9 +282,7 @@ impl Store {
         id: &FollowUpId,
         experiment: u64,
     ) -> Result<HashMap<String, ArmFigures>, StoreError> {
-        let rows = self
-            .arm_rows(id, &keys::results_prefix(experiment))
-            .await?;
+        let rows = self.arm_rows(id, &keys::results_prefix(experiment)).await?;
         Ok(rows
             .into_iter()
             .map(|(row, sums)| (row.arm, sums.figures))
@@ -347,10 +344,12 @@ pub(super) fn addition(row: &ArmRow, figures: &ArmFigures) -> Action {
     Action::Update {
         key: keys::arm(row),
         update: ADD,
-        condition: figures.parts().into_iter().fold(
-            is_one.number(":one", 1),
-            |expression, (name, value)| expression.number(&format!(":{name}"), value),
-        ),
+        condition: figures
+            .parts()
+            .into_iter()
+            .fold(is_one.number(":one", 1), |expression, (name, value)| {
+                expression.number(&format!(":{name}"), value)
+            }),
     }
 }
 

@@ -23,7 +23,9 @@ use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId, Serial};
 use crate::domain::outbox::OutboxMail;
 use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption};
-use crate::domain::stats::{Buyer, Figures, Known, Origin, Place, Plan, Recount, Row, Standing, Subject};
+use crate::domain::stats::{
+    Buyer, Figures, Known, Origin, Place, Plan, Recount, Row, Standing, Subject,
+};
 
 pub use rebuild::StatsRebuilt;
 
