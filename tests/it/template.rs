@@ -144,7 +144,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 40] = [
+pub(crate) const CALLS: [(&str, &str); 41] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
