@@ -18,6 +18,7 @@ pub mod period;
 pub mod pricing;
 pub mod promotion;
 pub mod redemption;
+pub mod results;
 pub mod returns;
 pub mod sending;
 pub mod stats;

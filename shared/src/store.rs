@@ -27,6 +27,7 @@ mod promotions;
 mod quarantine;
 mod redemptions;
 mod reputation;
+mod results;
 mod retry;
 pub mod schema;
 mod seen;
@@ -65,6 +66,7 @@ pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;
+pub use results::{NewsKind, OrderNews};
 pub use seen::{OrderHistory, SeenEvent};
 pub use stats::StatsRebuilt;
 pub use test_mails::{TestMailChange, TestMailClaim};
@@ -73,6 +75,7 @@ pub use voiding::{Voidable, Voided};
 
 use crate::aws::{Aws, describe};
 use crate::domain::code::{FoldedWord, PromotionId};
+use crate::domain::follow_up::{FollowUp, FollowUpId};
 use crate::domain::promotion::Promotion;
 use crate::env::{Env, StartError};
 use cache::Cache;
@@ -108,6 +111,7 @@ pub struct Store {
     group_codes: Cache<FoldedWord, GroupCode>,
     automatic: Cache<(), Arc<[Arc<Promotion>]>>,
     batches: Cache<PromotionId, Arc<[Batch]>>,
+    follow_up_versions: Cache<(FollowUpId, u64), Arc<FollowUp>>,
 }
 
 impl Store {
@@ -125,6 +129,7 @@ impl Store {
             group_codes: Cache::new(),
             automatic: Cache::new(),
             batches: Cache::new(),
+            follow_up_versions: Cache::new(),
         })
     }
 

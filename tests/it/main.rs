@@ -40,6 +40,7 @@ mod redemptions;
 mod redriving;
 mod reminders;
 mod reputation;
+mod results;
 mod returns;
 mod samples;
 mod secrecy;

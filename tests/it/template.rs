@@ -144,7 +144,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 40] = [
+pub(crate) const CALLS: [(&str, &str); 41] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -162,6 +162,7 @@ pub(crate) const CALLS: [(&str, &str); 40] = [
     ("GET /v1/follow-ups/x", "create-promotion"),
     ("PUT /v1/follow-ups/x", "create-promotion"),
     ("DELETE /v1/follow-ups/x", "create-promotion"),
+    ("GET /v1/follow-ups/x/results", "create-promotion"),
     ("POST /v1/follow-ups/x/preview", "create-promotion"),
     ("POST /v1/follow-ups/x/test", "create-promotion"),
     ("GET /v1/follow-ups/x/test/y", "create-promotion"),
@@ -419,7 +420,10 @@ fn the_stream_calls_tally_with_what_it_counts_and_a_record_that_fails_is_named_a
     let pattern = source["FilterCriteria"]["Filters"][0]["Pattern"].as_str();
     let pattern: serde_json::Value = serde_json::from_str(pattern.unwrap()).unwrap();
     let kinds = &pattern["dynamodb"]["Keys"]["sk"]["S"];
-    assert_eq!(*kinds, serde_json::json!(["redemption", "mail"]));
+    assert_eq!(
+        *kinds,
+        serde_json::json!(["redemption", "mail", "tombstone", "event#order.completed", {"prefix": "marker#"}])
+    );
     assert_eq!(
         source["FunctionResponseTypes"][0],
         "ReportBatchItemFailures"

@@ -1,4 +1,4 @@
-//! The table's stream, as far as `tally` needs it: which redemptions and mails were written.
+//! The table's stream, as far as `tally` needs it: which redemptions, mails, order events and markers were written.
 //!
 //! The embedded engine has streams, but asks the whole stream for its last number at every write and never trims it, so that
 //! each write becomes slower than the one before. So this stands between the engine and who calls it, notes the keys that a
@@ -23,6 +23,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
+use shared::store::NewsKind;
 use tokio::sync::Notify;
 
 use super::{LocalError, settings};
@@ -299,7 +300,7 @@ async fn pass_on(
     passed.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// The redemptions and mails that a request would write.
+/// The items that `tally` counts and a request would write.
 fn changes(headers: &HeaderMap, body: &[u8]) -> Vec<Change> {
     let target = headers
         .get("x-amz-target")
@@ -325,7 +326,9 @@ fn collect(value: &Value, found: &mut Vec<Change>) {
         {
             let key = fields.get("Item").or_else(|| fields.get("Key"));
             let text = |name: &str| key?.get(name)?.get("S")?.as_str();
-            if let (Some(pk), Some(sk @ ("redemption" | "mail"))) = (text("pk"), text("sk")) {
+            if let (Some(pk), Some(sk)) = (text("pk"), text("sk"))
+                && (matches!(sk, "redemption" | "mail") || NewsKind::of(sk).is_some())
+            {
                 found.push(Change {
                     pk: pk.to_owned(),
                     sk: sk.to_owned(),

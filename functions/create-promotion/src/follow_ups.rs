@@ -227,11 +227,11 @@ async fn switch(
 }
 
 /// The id a path names; text that is no id names no follow-up.
-fn named(id: String) -> Option<FollowUpId> {
+pub(crate) fn named(id: String) -> Option<FollowUpId> {
     FollowUpId::try_from(id).ok()
 }
 
-fn unknown() -> Problem {
+pub(crate) fn unknown() -> Problem {
     Problem::not_found("follow-up")
 }
 

@@ -8,6 +8,7 @@ mod lookup;
 mod orders;
 mod patch;
 mod promotions;
+mod results;
 mod samples;
 mod stats;
 mod warnings;
@@ -49,6 +50,7 @@ use shared::store::{Scope, Store};
     follow_ups::read,
     follow_ups::replace,
     follow_ups::delete,
+    results::results,
     samples::preview,
     samples::test,
     samples::read_test,
@@ -125,6 +127,7 @@ pub fn router(state: State) -> Router {
         .merge(codes::routes())
         .merge(lookup::routes())
         .merge(follow_ups::routes())
+        .merge(results::routes())
         .merge(samples::routes())
         .merge(customers::routes())
         .merge(orders::routes())

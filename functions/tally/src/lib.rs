@@ -1,8 +1,8 @@
-//! Keeps the statistics: hears from the table's stream what became of redemptions and mails, and has the sums say so.
+//! Keeps the statistics: hears from the table's stream what became of redemptions, mails and orders, and has the sums say so.
 //!
 //! A stream tells of each change at least once, in order for one item, and a batch that failed comes again, perhaps in halves.
 //! Only the new image is used: what a record adds follows from how it stands, and the store adds the difference to what
-//! was added for it before, if that was an older version.
+//! was added for it before, if that was an older version. What orders say of their buyers is taken in in any order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,14 @@ use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventR
 use chrono_tz::Tz;
 use shared::aws::Aws;
 use shared::clock::Clock;
+use shared::domain::identity::PersonHash;
+use shared::domain::order::OrderId;
 use shared::domain::outbox::OutboxMail;
 use shared::domain::redemption::Redemption;
+use shared::domain::results::Fact;
 use shared::domain::stats::{Recount, Standing, Subject};
 use shared::env::{Env, StartError};
-use shared::store::{Store, StoreError};
+use shared::store::{NewsKind, OrderNews, Store, StoreError};
 
 /// What the function works with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,14 +68,16 @@ pub async fn handle(
     event: Event,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let mut latest: HashMap<Subject, Standing> = HashMap::new();
+    let mut facts: Vec<(PersonHash, Fact)> = Vec::new();
     let (mut first, mut failed) = (None, None);
     for record in event.records {
         let number = record.change.sequence_number.clone();
         let number = number.ok_or("stream record without SequenceNumber")?;
         first.get_or_insert_with(|| number.clone());
-        match standing(state, record).await {
+        match news(state, record).await {
             Ok(None) => {}
-            Ok(Some(standing)) => keep_latest(&mut latest, standing),
+            Ok(Some(News::Standing(standing))) => keep_latest(&mut latest, *standing),
+            Ok(Some(News::Fact(person, fact))) => facts.push((person, *fact)),
             Err(error) => {
                 tracing::error!(record = number, %error, "a stream record failed and comes again");
                 failed = Some(number);
@@ -81,8 +86,13 @@ pub async fn handle(
         }
     }
     let standings: Vec<Standing> = latest.into_values().collect();
-    match state.store.count(&standings, Recount::Newer).await {
-        Ok(changed) => tracing::debug!(changed, "counted"),
+    let counted = async {
+        let changed = state.store.count(&standings, Recount::Newer).await?;
+        let buyers = state.store.count_buyers(facts).await?;
+        Ok::<_, StoreError>((changed, buyers))
+    };
+    match counted.await {
+        Ok((changed, buyers)) => tracing::debug!(changed, buyers, "counted"),
         Err(error) => {
             tracing::error!(%error, "a batch was not counted and comes again");
             failed = first;
@@ -98,8 +108,16 @@ fn keep_latest(latest: &mut HashMap<Subject, Standing>, standing: Standing) {
     }
 }
 
-/// How what a stream record tells of stands, if it is counted at all. Redemptions and mails are never deleted.
-async fn standing(state: &State, record: EventRecord) -> Result<Option<Standing>, RecordError> {
+/// What a stream record tells.
+enum News {
+    /// How a redemption or a mail stands.
+    Standing(Box<Standing>),
+    /// What a buyer did.
+    Fact(PersonHash, Box<Fact>),
+}
+
+/// What a stream record tells, if it is counted at all. None of what is counted is ever deleted.
+async fn news(state: &State, record: EventRecord) -> Result<Option<News>, RecordError> {
     let image = record.change.new_image;
     if image.is_empty() {
         return Ok(None);
@@ -108,19 +126,34 @@ async fn standing(state: &State, record: EventRecord) -> Result<Option<Standing>
         Some(serde_dynamo::AttributeValue::S(text)) => text.as_str(),
         _ => "",
     };
-    match (key("pk").split_once('#'), key("sk")) {
+    let now = state.clock.now();
+    let standing = match (key("pk").split_once('#'), key("sk")) {
         (Some(("order", _)), "redemption") => {
             let redemption: Redemption = serde_dynamo::from_item(image)?;
-            let now = state.clock.now();
             let standing = state.store.standing_of(&redemption, state.zone, now);
-            Ok(Some(standing.await?))
+            Some(standing.await?)
         }
         (Some(("mail", _)), "mail") => {
             let mail: OutboxMail = serde_dynamo::from_item(image)?;
-            Ok(Standing::of_mail(&mail, state.zone))
+            state.store.standing_of_mail(&mail, state.zone, now).await?
         }
-        _ => Ok(None),
-    }
+        (Some(("order", order)), sk) => {
+            let (Ok(order_id), Some(kind)) =
+                (OrderId::try_from(order.to_owned()), NewsKind::of(sk))
+            else {
+                return Ok(None);
+            };
+            let news = match kind {
+                NewsKind::Completed => OrderNews::Completed(serde_dynamo::from_item(image)?),
+                NewsKind::Cancelled => OrderNews::Cancelled,
+                NewsKind::Marked => OrderNews::Marked(serde_dynamo::from_item(image)?),
+            };
+            let fact = state.store.fact_of(&order_id, news, now).await?;
+            return Ok(fact.map(|(person, fact)| News::Fact(person, Box::new(fact))));
+        }
+        _ => None,
+    };
+    Ok(standing.map(|standing| News::Standing(Box::new(standing))))
 }
 
 fn response(failed: Option<String>) -> DynamoDbEventResponse {

@@ -126,6 +126,12 @@ pub struct OutboxMail {
     /// Sent again after an unknown outcome that nothing settled: the buyer may have it twice.
     #[serde(default)]
     pub duplicate_risk: bool,
+    /// When it was heard that it was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was heard that it came back for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounced_at: Option<DateTime<Utc>>,
     /// The reminder queued with it, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminder: Option<MailId>,

@@ -19,6 +19,7 @@ use super::money::Amount;
 use super::order::OrderId;
 use super::outbox::{MailId, MailState, OutboxMail};
 use super::redemption::{RedeemedCode, Redemption, RedemptionStatus};
+use super::results::{self, ArmFigures, ArmRow, ArmShare};
 
 /// Sums, or changes of sums. Amounts are in minor units; a sum of many of the largest amounts needs more than 64 bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,20 +121,32 @@ impl Neg for Figures {
 /// As kept for one order: only what is not zero; each is at most 10^18, the largest amount.
 impl Serialize for Figures {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let parts = self.parts().into_iter().filter(|(_, value)| *value != 0);
-        serializer.collect_map(
-            parts.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))),
-        )
+        write_parts(&self.parts(), serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Figures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let parts = BTreeMap::<String, i64>::deserialize(deserializer)?;
-        Ok(Self::from_parts(|name| {
-            parts.get(name).copied().map_or(0, i128::from)
-        }))
+        Ok(Self::from_parts(read_parts(deserializer)?))
     }
+}
+
+/// Writes the figures that are not zero.
+pub(super) fn write_parts<S: Serializer>(
+    parts: &[(&'static str, i128)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let parts = parts.iter().filter(|(_, value)| *value != 0);
+    serializer
+        .collect_map(parts.map(|(name, value)| (name, i64::try_from(*value).unwrap_or(i64::MAX))))
+}
+
+/// Reads what [`write_parts`] wrote; what is missing is zero.
+pub(super) fn read_parts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<impl Fn(&str) -> i128, D::Error> {
+    let parts = BTreeMap::<String, i64>::deserialize(deserializer)?;
+    Ok(move |name: &str| parts.get(name).copied().map_or(0, i128::from))
 }
 
 /// Where figures are summed.
@@ -172,6 +185,9 @@ pub struct Counted {
     pub times: u64,
     /// What it added, at most once to a row.
     pub shares: Vec<Share>,
+    /// What it added to arms of follow-ups, at most once to a row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arms: Vec<ArmShare>,
 }
 
 /// What one subject adds to one row.
@@ -208,6 +224,15 @@ impl FirstBuy {
 /// Who bought what: a person's marker.
 pub type Buyer = (PromotionId, PersonHash);
 
+/// Where a code was handed out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The channel, if that is known.
+    pub channel: Option<Channel>,
+    /// The arm of a follow-up in whose mail it was, if it was in one.
+    pub arm: Option<ArmRow>,
+}
+
 /// A subject as it stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -217,20 +242,23 @@ pub struct Standing {
     pub version: u64,
     /// What it adds.
     pub shares: Vec<Share>,
+    /// What it adds to arms of follow-ups.
+    pub arms: Vec<ArmShare>,
     /// Who bought with it.
     pub buyers: Vec<(Buyer, FirstBuy)>,
 }
 
 impl Standing {
-    /// What a record adds. `channels` says of each of its codes, in order, where it was handed out.
+    /// What a record adds. `origins` says of each of its codes, in order, where it was handed out.
     ///
     /// A hold adds nothing but what it draws, since nobody has paid. A cancelled order stays a redemption, and a cancelled one,
     /// without revenue and discount. An order under two promotions counts for both, with all it came to.
-    pub fn of_redemption(record: &Redemption, zone: Tz, channels: &[Option<Channel>]) -> Self {
+    pub fn of_redemption(record: &Redemption, zone: Tz, origins: &[Origin]) -> Self {
         let mut standing = Self {
             subject: Subject::Order(record.order_id.clone()),
             version: record.version,
             shares: Vec::new(),
+            arms: Vec::new(),
             buyers: Vec::new(),
         };
         let Some(redeemed) = &record.redeemed else {
@@ -245,9 +273,9 @@ impl Standing {
         let draws = matches!(status, RedemptionStatus::Redeemed | RedemptionStatus::Held);
         let day = redeemed.redeemed_at.with_timezone(&zone).date_naive();
         let mut seen: Vec<&PromotionId> = Vec::new();
-        let mut channels = channels.iter().cloned();
+        let mut origins = origins.iter().cloned();
         for code in &redeemed.codes {
-            let channel = channels.next().flatten();
+            let Origin { channel, arm } = origins.next().unwrap_or_default();
             let (Some(discount), Some(drawn)) = (code.discount, code.drawn()) else {
                 continue;
             };
@@ -273,13 +301,21 @@ impl Standing {
             }
             seen.push(id);
             standing.shares.push(share(id, Some(place), figures));
+            if let Some(row) = arm.filter(|_| draws) {
+                let figures = thanked(code, discount);
+                standing.arms.push(ArmShare { row, figures });
+            }
         }
         standing.shares = merged(standing.shares);
+        standing.arms = one_order(standing.arms);
         standing
     }
 
-    /// What a mail adds; `None` while SES has not taken it. One that SES took and then refused adds nothing any more.
-    pub fn of_mail(mail: &OutboxMail, zone: Tz) -> Option<Self> {
+    /// What a mail adds, to its `arm` too if it is an arm's first mail; `None` while SES has not taken it. One that SES took and
+    /// then refused adds nothing any more.
+    ///
+    /// Its versions count what happened to it after SES took it, of which nothing happens twice nor is undone.
+    pub fn of_mail(mail: &OutboxMail, zone: Tz, arm: Option<ArmRow>) -> Option<Self> {
         let (version, sent) = match mail.state {
             MailState::Sent => (1, mail.mailed_at),
             MailState::Failed => (2, None),
@@ -289,7 +325,9 @@ impl Standing {
             | MailState::Parked
             | MailState::Withdrawn => return None,
         };
-        let share = sent.map(|at| {
+        let heard = [mail.delivered_at, mail.bounced_at];
+        let heard: u64 = heard.iter().map(|at| u64::from(at.is_some())).sum();
+        let shares = sent.map(|at| {
             let place = Place {
                 day: at.with_timezone(&zone).date_naive(),
                 channel: Some(Channel::thank_you(&mail.variant)),
@@ -300,10 +338,21 @@ impl Standing {
             };
             share(&mail.promotion_id, Some(place), figures)
         });
+        let arms = sent.and(arm).map(|row| {
+            let (delivered, bounced) = (mail.delivered_at.is_some(), mail.bounced_at.is_some());
+            let figures = ArmFigures {
+                mailed: 1,
+                delivered: (delivered && !bounced).into(),
+                bounced: bounced.into(),
+                ..ArmFigures::default()
+            };
+            ArmShare { row, figures }
+        });
         Some(Self {
             subject: Subject::Mail(mail.id.clone()),
-            version,
-            shares: share.into_iter().collect(),
+            version: version + heard,
+            shares: shares.into_iter().collect(),
+            arms: arms.into_iter().collect(),
             buyers: Vec::new(),
         })
     }
@@ -326,6 +375,29 @@ fn merged(shares: Vec<Share>) -> Vec<Share> {
     let shares = rows.into_iter();
     shares
         .map(|(row, figures)| Share { row, figures })
+        .collect()
+}
+
+/// What a code of an arm adds that an order used.
+fn thanked(code: &RedeemedCode, discount: Amount) -> ArmFigures {
+    ArmFigures {
+        redeemed: 1,
+        discount: minor(discount.saturating_sub(code.returned)),
+        ..ArmFigures::default()
+    }
+}
+
+/// One share for each arm; an order with two codes of one arm is one order.
+fn one_order(shares: Vec<ArmShare>) -> Vec<ArmShare> {
+    let mut rows: BTreeMap<ArmRow, ArmFigures> = BTreeMap::new();
+    for share in shares {
+        let figures = rows.entry(share.row).or_default();
+        *figures += share.figures;
+        figures.redeemed = 1;
+    }
+    let shares = rows.into_iter();
+    shares
+        .map(|(row, figures)| ArmShare { row, figures })
         .collect()
 }
 
@@ -372,6 +444,8 @@ pub struct Plan {
     pub buyers: HashMap<Buyer, FirstBuy>,
     /// How the sums change; also those to which several add nothing together, since what is added to a row changes with it.
     pub rows: BTreeMap<Row, Figures>,
+    /// How the sums of arms change, in the same way.
+    pub arms: BTreeMap<ArmRow, ArmFigures>,
 }
 
 /// Which versions are counted.
@@ -393,6 +467,7 @@ impl Plan {
                 version: standing.version,
                 times: before.map_or(1, |before| before.times.saturating_add(1)),
                 shares: standing.shares.clone(),
+                arms: standing.arms.clone(),
             };
             let news = match before {
                 None => true,
@@ -406,7 +481,8 @@ impl Plan {
                 continue;
             }
             let same = |before: &Counted| {
-                (before.version, &before.shares) == (counted.version, &counted.shares)
+                (before.version, &before.shares, &before.arms)
+                    == (counted.version, &counted.shares, &counted.arms)
             };
             if !before.is_some_and(same) {
                 let old = before.map_or(&[][..], |before| before.shares.as_slice());
@@ -415,6 +491,10 @@ impl Plan {
                 }
                 for share in counted.shares.iter().filter(|share| !old.contains(share)) {
                     plan.add(share.row.clone(), share.figures);
+                }
+                let old = before.map_or(&[][..], |before| before.arms.as_slice());
+                for (row, figures) in results::difference(old, &counted.arms) {
+                    *plan.arms.entry(row).or_default() += figures;
                 }
                 plan.counted.push((standing.subject.clone(), counted));
             }
@@ -451,7 +531,7 @@ impl Plan {
 
     /// How many items are to be written.
     pub fn writes(&self) -> usize {
-        self.counted.len() + self.buyers.len() + self.rows.len()
+        self.counted.len() + self.buyers.len() + self.rows.len() + self.arms.len()
     }
 }
 

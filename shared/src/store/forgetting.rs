@@ -1,6 +1,7 @@
 //! Forgetting a person: what is not sent is withdrawn, and everything kept about them goes but that they must not be mailed.
 //!
-//! What a limit or the books rest on stays under the keyed hash: uses of promotions and words, used codes, mails sent.
+//! What a limit or the books rest on stays under the keyed hash: uses of promotions and words, used codes, mails sent, and what the
+//! person added to the results of follow-ups, without the orders by which they did.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,7 @@ impl Store {
             };
             *counter = counter.saturating_add(1);
         }
+        self.close_book(person).await?;
         Ok(forgotten)
     }
 

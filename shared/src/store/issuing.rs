@@ -276,6 +276,8 @@ fn mail(thank_you: &ThankYou<'_>, gift: &Gift<'_>, ids: &MailIds, serial: Serial
         message_id: None,
         reason: None,
         duplicate_risk: false,
+        delivered_at: None,
+        bounced_at: None,
         reminder: ids.reminder.as_ref().map(|(id, _)| id.clone()),
         reminder_of: None,
     }

@@ -11,6 +11,7 @@ use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
 use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::MailId;
+use crate::domain::results::ArmRow;
 use crate::domain::stats::{Place, Row, Subject};
 
 /// Partition and sort key of one item.
@@ -194,10 +195,16 @@ pub(super) fn order_event(order: &OrderId, kind: OrderEventKind) -> Key {
     )
 }
 
+/// Sort key of the event of a completed order.
+pub(super) const COMPLETED: &str = "event#order.completed";
+
 /// That an order was cancelled or refunded.
 pub(super) fn tombstone(order: &OrderId) -> Key {
-    Key::new(order_partition(order), "tombstone")
+    Key::new(order_partition(order), TOMBSTONE)
 }
+
+/// Sort key of a tombstone.
+pub(super) const TOMBSTONE: &str = "tombstone";
 
 /// Codes that a shop took for an order and that could not be redeemed under it.
 pub(super) fn unreconciled(order: &OrderId) -> Key {
@@ -361,6 +368,49 @@ pub(super) fn stats_row(id: &PromotionId, sk: &str) -> Option<Row> {
     Some(Row {
         promotion_id: id.clone(),
         place,
+    })
+}
+
+/// What a buyer added to the results of follow-ups, and by which orders.
+pub(super) fn book(person: &PersonHash) -> Key {
+    Key::new(format!("buyer-orders#{}", person.as_str()), BOOK)
+}
+
+/// Sort key of a buyer's book.
+pub(super) const BOOK: &str = "book";
+
+/// Partition of all sums of a follow-up's arms.
+pub(super) fn results_partition(id: &FollowUpId) -> String {
+    format!("results#{id}")
+}
+
+/// What the sort keys of an experiment's sums begin with.
+pub(super) fn results_prefix(experiment: u64) -> String {
+    format!("{experiment:010}#")
+}
+
+/// Sums of an arm.
+pub(super) fn arm(row: &ArmRow) -> Key {
+    let prefix = results_prefix(row.experiment);
+    Key::new(
+        results_partition(&row.follow_up_id),
+        format!("{prefix}{}", row.arm),
+    )
+}
+
+/// The follow-up whose arms' sums lie here.
+pub(super) fn follow_up_of_results(key: &Key) -> Option<FollowUpId> {
+    let id = key.pk.strip_prefix("results#")?;
+    FollowUpId::try_from(id.to_owned()).ok()
+}
+
+/// The arm whose sort key this is.
+pub(super) fn arm_row(id: &FollowUpId, sk: &str) -> Option<ArmRow> {
+    let (experiment, arm) = sk.split_once('#')?;
+    Some(ArmRow {
+        follow_up_id: id.clone(),
+        experiment: experiment.parse().ok()?,
+        arm: arm.to_owned(),
     })
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::transaction::{Action, Outcome};
 use super::{OrderMarker, OrderOutcome, Store, StoreError, keys, read, write};
 use crate::domain::identity::PersonHash;
+use crate::domain::money::{Amount, Currency};
 use crate::domain::order::{OrderEvent, OrderEventKind, OrderId, Source};
 use crate::domain::outbox::OutboxMail;
 
@@ -21,6 +22,12 @@ pub struct SeenEvent {
     /// Whose order it is, if it was completed and had an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonHash>,
+    /// What the event says the order came to, in minor units.
+    #[serde(default)]
+    pub total: Amount,
+    /// In which currency, if the shop said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
     /// Whether no other completed order of the buyer was known when it was seen, but for cancelled ones.
     #[serde(default)]
     pub first_order: bool,
@@ -34,6 +41,8 @@ impl SeenEvent {
             source: order.source.clone(),
             received_at,
             person: None,
+            total: order.total,
+            currency: order.currency,
             first_order: true,
         }
     }

@@ -18,11 +18,14 @@ use super::keys::Key;
 use super::minting::Batch;
 use super::promotions::Freshness;
 use super::transaction::{Action, Expression, TransactError};
-use super::{CodeItem, Item, Store, StoreError, every_item, keys, read, retry, write};
+use super::{CodeItem, Item, Store, StoreError, every_item, keys, read, results, retry, write};
 use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId, Serial};
+use crate::domain::outbox::OutboxMail;
 use crate::domain::redemption::{CodeRef, RedeemedCode, Redemption};
-use crate::domain::stats::{Buyer, Figures, Known, Place, Plan, Recount, Row, Standing, Subject};
+use crate::domain::stats::{
+    Buyer, Figures, Known, Origin, Place, Plan, Recount, Row, Standing, Subject,
+};
 
 pub use rebuild::StatsRebuilt;
 
@@ -52,36 +55,56 @@ impl Store {
         zone: Tz,
         now: DateTime<Utc>,
     ) -> Result<Standing, StoreError> {
-        let mut channels = Vec::new();
+        let mut origins = Vec::new();
         for code in record.redeemed.iter().flat_map(|redeemed| &redeemed.codes) {
-            channels.push(self.channel_of(code, now).await?);
+            origins.push(self.origin_of(code, now).await?);
         }
-        Ok(Standing::of_redemption(record, zone, &channels))
+        Ok(Standing::of_redemption(record, zone, &origins))
+    }
+
+    /// What a mail adds to the statistics; `None` while SES has not taken it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn standing_of_mail(
+        &self,
+        mail: &OutboxMail,
+        zone: Tz,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Standing>, StoreError> {
+        let arm = self.arm_of_mail(mail, now).await?;
+        Ok(Standing::of_mail(mail, zone, arm))
     }
 
     /// Where a code was handed out: a word and a thank-you code say so, a minted one's batch does.
-    async fn channel_of(
+    async fn origin_of(
         &self,
         code: &RedeemedCode,
         now: DateTime<Utc>,
-    ) -> Result<Option<Channel>, StoreError> {
+    ) -> Result<Origin, StoreError> {
         let id = &code.promotion_id;
-        match &code.code {
-            CodeRef::Automatic => Ok(None),
+        let channel = match &code.code {
+            CodeRef::Automatic => None,
             CodeRef::Word(word) => {
                 let Ok(word) = GroupWord::try_from(word.clone()) else {
-                    return Ok(None);
+                    return Ok(Origin::default());
                 };
                 let word = word.folded();
                 let found = self.group_code(&word, Freshness::Remembered, now);
-                Ok(found.await?.and_then(|found| found.channel))
+                found.await?.and_then(|found| found.channel)
             }
             CodeRef::Serial(serial) if serial.is_thank_you() => {
                 let item: Option<CodeItem> = self.get(&keys::code(id, *serial)).await?;
-                Ok(item.and_then(|item| item.channel))
+                let Some(item) = item else {
+                    return Ok(Origin::default());
+                };
+                let arm = self.arm_of_code(&item, id, now).await?;
+                let channel = item.channel;
+                return Ok(Origin { channel, arm });
             }
-            CodeRef::Serial(serial) => self.channel_of_batch(id, *serial, now).await,
-        }
+            CodeRef::Serial(serial) => self.channel_of_batch(id, *serial, now).await?,
+        };
+        Ok(Origin { channel, arm: None })
     }
 
     async fn channel_of_batch(
@@ -340,5 +363,7 @@ fn actions(plan: &Plan, known: &Known) -> Result<Vec<Action>, StoreError> {
             ),
         }
     }));
+    let arms = plan.arms.iter();
+    actions.extend(arms.map(|(row, figures)| results::addition(row, figures)));
     Ok(actions)
 }

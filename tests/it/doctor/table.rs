@@ -53,7 +53,9 @@ impl Table {
     pub(crate) async fn items(&self) -> Vec<Value> {
         let mut items = self.all_items().await;
         items.retain(|item| {
-            sk(item) != "counted" && sk(item) != "buyer" && !pk(item).starts_with("stats#")
+            !matches!(sk(item), "counted" | "buyer" | "book")
+                && !pk(item).starts_with("stats#")
+                && !pk(item).starts_with("results#")
         });
         items
     }

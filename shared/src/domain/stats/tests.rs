@@ -54,6 +54,7 @@ fn life(order: &str, person: u8, minute: u32, end: u8) -> Vec<Redemption> {
 struct Table {
     known: Known,
     rows: BTreeMap<Row, Figures>,
+    arms: BTreeMap<ArmRow, ArmFigures>,
 }
 
 impl Table {
@@ -62,7 +63,11 @@ impl Table {
         let standings: Vec<Standing> = records
             .iter()
             .map(|record| {
-                Standing::of_redemption(record, chrono_tz::Asia::Tokyo, &[Some(channel.clone())])
+                let origin = Origin {
+                    channel: Some(channel.clone()),
+                    arm: Some(arm()),
+                };
+                Standing::of_redemption(record, chrono_tz::Asia::Tokyo, &[origin])
             })
             .collect();
         let plan = Plan::new(&standings, &self.known, Recount::Newer);
@@ -71,7 +76,19 @@ impl Table {
         for (row, figures) in plan.rows {
             *self.rows.entry(row).or_default() += figures;
         }
+        for (row, figures) in plan.arms {
+            *self.arms.entry(row).or_default() += figures;
+        }
         self.rows.retain(|_, figures| !figures.is_zero());
+        self.arms.retain(|_, figures| !figures.is_zero());
+    }
+}
+
+fn arm() -> ArmRow {
+    ArmRow {
+        follow_up_id: "fu_y4hohjnflmkp4iva".to_owned().try_into().unwrap(),
+        experiment: 1,
+        arm: "B".to_owned(),
     }
 }
 
@@ -106,6 +123,29 @@ fn a_life_counts_on_the_day_of_the_shop_and_a_cancelled_order_leaves_no_revenue(
         .unwrap()
         .1;
     assert_eq!((spent.spent_amount, spent.spent_uses), (396, 1));
+    // Of the arm whose codes they are: the order that stands, without what came back.
+    let thanked = ArmFigures {
+        redeemed: 1,
+        discount: 396 - 40,
+        ..ArmFigures::default()
+    };
+    assert_eq!(table.arms, BTreeMap::from([(arm(), thanked)]));
+}
+
+#[test]
+fn an_order_with_two_codes_of_one_arm_is_one_order() {
+    let mut record = life("1", 1, 0, 0).remove(0);
+    let redeemed = record.redeemed.as_mut().unwrap();
+    redeemed.codes.push(redeemed.codes[0].clone());
+    let origin = Origin {
+        channel: None,
+        arm: Some(arm()),
+    };
+    let zone = chrono_tz::Asia::Tokyo;
+    let standing = Standing::of_redemption(&record, zone, &[origin.clone(), origin]);
+    assert_eq!(standing.arms.len(), 1);
+    let figures = standing.arms[0].figures;
+    assert_eq!((figures.redeemed, figures.discount), (1, 2 * 396));
 }
 
 #[test]
@@ -133,13 +173,34 @@ fn a_mail_counts_once_it_was_sent_and_no_more_once_ses_refused_it() {
         .unwrap()
     };
     let zone = chrono_tz::Asia::Tokyo;
-    assert_eq!(Standing::of_mail(&mail("due"), zone), None);
-    let sent = Standing::of_mail(&mail("sent"), zone).unwrap();
+    assert_eq!(Standing::of_mail(&mail("due"), zone, Some(arm())), None);
+    let sent = Standing::of_mail(&mail("sent"), zone, None).unwrap();
     assert_eq!(sent.shares[0].figures.mails, 1);
     let channel = sent.shares[0].row.place.as_ref().unwrap().channel.clone();
     assert_eq!(channel.unwrap().as_str(), "thank-you/b");
-    let failed = Standing::of_mail(&mail("failed"), zone).unwrap();
+    let failed = Standing::of_mail(&mail("failed"), zone, Some(arm())).unwrap();
     assert!(failed.version > sent.version && failed.shares.is_empty());
+    assert!(sent.arms.is_empty() && failed.arms.is_empty());
+
+    // What is heard of it later adds to its arm, and each version stands for those before it.
+    let heard = |marks: &[&str]| {
+        let mut mail = mail("sent");
+        let at = Some(mail.created_at);
+        for mark in marks {
+            match *mark {
+                "delivered" => mail.delivered_at = at,
+                _ => mail.bounced_at = at,
+            }
+        }
+        let standing = Standing::of_mail(&mail, zone, Some(arm())).unwrap();
+        let figures = standing.arms[0].figures;
+        assert_eq!(figures.mailed, 1);
+        (standing.version, figures.delivered, figures.bounced)
+    };
+    assert_eq!(heard(&[]), (1, 0, 0));
+    assert_eq!(heard(&["delivered"]), (2, 1, 0));
+    assert_eq!(heard(&["bounced"]), (2, 0, 1));
+    assert_eq!(heard(&["delivered", "bounced"]), (3, 0, 1));
 }
 
 proptest! {
@@ -166,5 +227,6 @@ proptest! {
             fold.count(std::slice::from_ref(record));
         }
         prop_assert_eq!(told_table.rows, fold.rows);
+        prop_assert_eq!(told_table.arms, fold.arms);
     }
 }

@@ -115,7 +115,7 @@ fn nowhere() -> Key {
 }
 
 /// Kinds of items that nothing is compared with.
-const UNCOMPARED: [&str; 8] = [
+const UNCOMPARED: [&str; 10] = [
     keys::API_KEYS,
     keys::SENDING,
     "idempotency",
@@ -124,6 +124,8 @@ const UNCOMPARED: [&str; 8] = [
     "test-mail",
     "buyer",
     "stats",
+    "buyer-orders",
+    "results",
 ];
 
 fn read_fact(key: &Key, item: &Item) -> Option<Fact> {

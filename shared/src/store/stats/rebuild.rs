@@ -1,4 +1,4 @@
-//! Statistics from the ledger: counts every record anew, then holds each row against what was added for records and mails.
+//! Statistics from the ledger: counts every record anew, then holds each row against what was added for records, mails and buyers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,15 @@ use chrono_tz::Tz;
 use super::super::transaction::{Action, Expression};
 use super::Sums;
 use crate::domain::code::PromotionId;
+use crate::domain::follow_up::FollowUpId;
+use crate::domain::identity::PersonHash;
 use crate::domain::outbox::OutboxMail;
 use crate::domain::redemption::Redemption;
+use crate::domain::results::{ArmFigures, ArmRow, Book, Fact};
 use crate::domain::stats::{Counted, Figures, FirstBuy, Recount, Row, Standing};
 use crate::store::keys::{self, Key};
-use crate::store::{Item, Store, StoreError, read};
+use crate::store::results::{self, ArmSums};
+use crate::store::{Item, NewsKind, OrderNews, Store, StoreError, read};
 
 /// Looks at rows that kept changing while they were held against the ledger.
 const LOOKS: u32 = 4;
@@ -34,6 +38,15 @@ pub struct StatsRebuilt {
 
 /// Rows as they stand and as they should.
 type Rows<T> = BTreeMap<Row, T>;
+/// The same of arms.
+type Arms<T> = BTreeMap<ArmRow, T>;
+
+/// What has rows.
+#[derive(Default)]
+struct Owners {
+    promotions: BTreeSet<PromotionId>,
+    follow_ups: BTreeSet<FollowUpId>,
+}
 
 impl Store {
     /// Makes the statistics say what the records do. It may run beside the shop's trade, and again after it was cut off.
@@ -49,24 +62,26 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<StatsRebuilt, StoreError> {
         let mut report = StatsRebuilt::default();
-        let mut promotions = BTreeSet::new();
+        let mut owners = Owners::default();
         let mut start = None;
         loop {
             let (items, next) = self.scan_page(start).await?;
-            let mut standings = Vec::new();
+            let (mut standings, mut facts) = (Vec::new(), Vec::new());
             for item in items {
-                standings.extend(self.standing_in(item, zone, now, &mut promotions).await?);
+                facts.extend(self.fact_in(&item, now).await?);
+                standings.extend(self.standing_in(item, zone, now, &mut owners).await?);
             }
             report.records = report.records.saturating_add(standings.len());
             let recounted = self.count(&standings, Recount::Same).await?;
-            report.recounted = report.recounted.saturating_add(recounted);
+            let buyers = self.count_buyers(facts).await?;
+            report.recounted = report.recounted.saturating_add(recounted + buyers);
             start = next;
             if start.is_none() {
                 break;
             }
         }
         for _ in 0..LOOKS {
-            let (repaired, open) = self.look_at_rows(&mut promotions).await?;
+            let (repaired, open) = self.look_at_rows(&mut owners).await?;
             report.repaired = report.repaired.saturating_add(repaired);
             report.open = open;
             if open == 0 {
@@ -82,12 +97,13 @@ impl Store {
         item: Item,
         zone: Tz,
         now: DateTime<Utc>,
-        promotions: &mut BTreeSet<PromotionId>,
+        owners: &mut Owners,
     ) -> Result<Option<Standing>, StoreError> {
         let Some(key) = Key::of(&item) else {
             return Ok(None);
         };
-        promotions.extend(keys::promotion_of_stats(&key));
+        owners.promotions.extend(keys::promotion_of_stats(&key));
+        owners.follow_ups.extend(keys::follow_up_of_results(&key));
         let standing = match (key.pk.split_once('#'), key.sk.as_str()) {
             (Some(("order", _)), "redemption") => {
                 let record: Redemption = read(item)?;
@@ -95,38 +111,56 @@ impl Store {
             }
             (Some(("mail", _)), "mail") => {
                 let mail: OutboxMail = read(item)?;
-                Standing::of_mail(&mail, zone)
+                self.standing_of_mail(&mail, zone, now).await?
             }
             _ => None,
         };
         let shares = standing.iter().flat_map(|standing| &standing.shares);
-        promotions.extend(shares.map(|share| share.row.promotion_id.clone()));
+        let promotions = shares.map(|share| share.row.promotion_id.clone());
+        owners.promotions.extend(promotions);
         Ok(standing)
     }
 
-    /// Holds all rows against what was added to them: how many were set right, and how many changed meanwhile.
-    async fn look_at_rows(
+    /// What an item says of a buyer, if it says anything.
+    async fn fact_in(
         &self,
-        promotions: &mut BTreeSet<PromotionId>,
-    ) -> Result<(usize, usize), StoreError> {
+        item: &Item,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(PersonHash, Fact)>, StoreError> {
+        let Some(key) = Key::of(item) else {
+            return Ok(None);
+        };
+        let (Some(order_id), Some(kind)) = (keys::order_id(&key.pk), NewsKind::of(&key.sk)) else {
+            return Ok(None);
+        };
+        let news = match kind {
+            NewsKind::Completed => OrderNews::Completed(read(item.clone())?),
+            NewsKind::Cancelled => OrderNews::Cancelled,
+            NewsKind::Marked => OrderNews::Marked(read(item.clone())?),
+        };
+        self.fact_of(&order_id, news, now).await
+    }
+
+    /// Holds all rows against what was added to them: how many were set right, and how many changed meanwhile.
+    async fn look_at_rows(&self, owners: &mut Owners) -> Result<(usize, usize), StoreError> {
         let mut stand: Rows<Sums> = Rows::new();
-        for id in promotions.iter() {
+        for id in &owners.promotions {
             stand.extend(self.stats_between(id, " ", BEHIND_ALL).await?);
         }
-        let should = self.added().await?;
-        promotions.extend(should.keys().map(|row| row.promotion_id.clone()));
-        let rows: BTreeSet<&Row> = stand.keys().chain(should.keys()).collect();
+        let mut arms_stand: Arms<ArmSums> = Arms::new();
+        for id in &owners.follow_ups {
+            arms_stand.extend(self.arm_rows(id, "").await?);
+        }
+        let (should, arms_should) = self.added().await?;
+        let promotions = should.keys().map(|row| row.promotion_id.clone());
+        owners.promotions.extend(promotions);
+        let follow_ups = arms_should.keys().map(|row| row.follow_up_id.clone());
+        owners.follow_ups.extend(follow_ups);
+        let mut repairs = wrong_rows(&stand, &should);
+        repairs.extend(wrong_arms(&arms_stand, &arms_should));
         let (mut repaired, mut open) = (0_usize, 0_usize);
-        for row in rows {
-            let seen = stand.get(row);
-            let figures = Figures {
-                visits: seen.map_or(0, |sums| sums.figures.visits),
-                ..should.get(row).copied().unwrap_or_default()
-            };
-            if seen.map_or(Figures::default(), |sums| sums.figures) == figures {
-                continue;
-            }
-            match self.decide(&[set(row, figures, seen)]).await? {
+        for repair in repairs {
+            match self.decide(&[repair]).await? {
                 Ok(()) => repaired = repaired.saturating_add(1),
                 Err(_) => open = open.saturating_add(1),
             }
@@ -135,18 +169,23 @@ impl Store {
     }
 
     /// What was added to each row for all records, mails and buyers.
-    async fn added(&self) -> Result<Rows<Figures>, StoreError> {
-        let mut rows: Rows<Figures> = Rows::new();
+    async fn added(&self) -> Result<(Rows<Figures>, Arms<ArmFigures>), StoreError> {
+        let (mut rows, mut arms) = (Rows::<Figures>::new(), Arms::<ArmFigures>::new());
         let mut start = None;
         loop {
             let (items, next) = self.scan_page(start).await?;
             for item in items {
                 let Some(key) = Key::of(&item) else { continue };
+                let mut shares = Vec::new();
                 if key.sk == keys::COUNTED {
                     let counted: Counted = read(item)?;
                     for share in counted.shares {
                         *rows.entry(share.row).or_default() += share.figures;
                     }
+                    shares = counted.arms;
+                } else if key.sk == keys::BOOK {
+                    let book: Book = read(item)?;
+                    shares = book.shares;
                 } else if let Some(promotion_id) = keys::promotion_of_buyer(&key) {
                     let first: FirstBuy = read(item)?;
                     let row = Row {
@@ -155,10 +194,13 @@ impl Store {
                     };
                     rows.entry(row).or_default().buyers += 1;
                 }
+                for share in shares {
+                    *arms.entry(share.row).or_default() += share.figures;
+                }
             }
             start = next;
             if start.is_none() {
-                return Ok(rows);
+                return Ok((rows, arms));
             }
         }
     }
@@ -176,6 +218,33 @@ impl Store {
             .map_err(StoreError::unavailable)?;
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
     }
+}
+
+/// What sets right the rows that do not say what was added to them.
+fn wrong_rows(stand: &Rows<Sums>, should: &Rows<Figures>) -> Vec<Action> {
+    let rows: BTreeSet<&Row> = stand.keys().chain(should.keys()).collect();
+    let wrong = rows.into_iter().filter_map(|row| {
+        let seen = stand.get(row);
+        let figures = Figures {
+            visits: seen.map_or(0, |sums| sums.figures.visits),
+            ..should.get(row).copied().unwrap_or_default()
+        };
+        let right = seen.map_or(Figures::default(), |sums| sums.figures) == figures;
+        (!right).then(|| set(row, figures, seen))
+    });
+    wrong.collect()
+}
+
+/// The same for arms.
+fn wrong_arms(stand: &Arms<ArmSums>, should: &Arms<ArmFigures>) -> Vec<Action> {
+    let rows: BTreeSet<&ArmRow> = stand.keys().chain(should.keys()).collect();
+    let wrong = rows.into_iter().filter_map(|row| {
+        let seen = stand.get(row);
+        let figures = should.get(row).copied().unwrap_or_default();
+        let right = seen.map_or(ArmFigures::default(), |sums| sums.figures) == figures;
+        (!right).then(|| results::set(row, figures, seen))
+    });
+    wrong.collect()
 }
 
 /// Writes a row, if it still is as it was seen.

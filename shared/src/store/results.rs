@@ -1,0 +1,369 @@
+//! Results of follow-ups: sums of each arm, and beside each buyer what they added and by which orders.
+//!
+//! As with the other statistics, one transaction changes a buyer's book and the sums, if the book is as it was read. What a book
+//! says is what all facts together say, so facts may come late, twice, in any order and from the start again. The rows of an arm
+//! are single items: transactions that meet at one try again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::cache::Ages;
+use super::keys::Key;
+use super::promotions::Freshness;
+use super::transaction::{Action, Expression, TransactError};
+use super::{
+    CodeItem, Item, OrderMarker, OrderOutcome, SeenEvent, Store, StoreError, every_item, keys,
+    retry, write,
+};
+use crate::domain::follow_up::{FollowUp, FollowUpId};
+use crate::domain::identity::PersonHash;
+use crate::domain::money::Currency;
+use crate::domain::order::{OrderEventKind, OrderId};
+use crate::domain::outbox::OutboxMail;
+use crate::domain::results::{ArmFigures, ArmRow, Assigned, Book, Bought, Fact, difference};
+
+/// A version of a follow-up never changes; one that is not known yet is looked for.
+const VERSION_AGE: Ages = Ages {
+    present: TimeDelta::hours(1),
+    absent: TimeDelta::zero(),
+};
+
+/// Adds to a row; `changes` grows with every write, so that whoever reads a row twice knows whether it changed in between.
+const ADD: &str = "ADD assigned :assigned, repeat_buyers :repeat_buyers, revenue :revenue, mailed :mailed, \
+                   delivered :delivered, bounced :bounced, redeemed :redeemed, discount :discount, changes :one";
+
+/// What is heard about an order that may count for its buyer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderNews {
+    /// It was completed.
+    Completed(SeenEvent),
+    /// It was cancelled or refunded in full.
+    Cancelled,
+    /// A follow-up has dealt with it.
+    Marked(OrderMarker),
+}
+
+/// Which kind of news about an order an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewsKind {
+    /// An [`OrderNews::Completed`], to be read as a [`SeenEvent`].
+    Completed,
+    /// An [`OrderNews::Cancelled`].
+    Cancelled,
+    /// An [`OrderNews::Marked`], to be read as an [`OrderMarker`].
+    Marked,
+}
+
+impl NewsKind {
+    /// By the sort key of an item of an order's partition.
+    pub fn of(sk: &str) -> Option<Self> {
+        match sk {
+            keys::COMPLETED => Some(Self::Completed),
+            keys::TOMBSTONE => Some(Self::Cancelled),
+            _ => sk.starts_with(keys::MARKER_PREFIX).then_some(Self::Marked),
+        }
+    }
+}
+
+impl Store {
+    /// What news of an order say of its buyer, with what the table knows besides; `None` if they say nothing.
+    ///
+    /// A tombstone names no buyer, and may come before or after the order: whichever is looked at last, by a strongly consistent
+    /// read, finds the other.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn fact_of(
+        &self,
+        order_id: &OrderId,
+        news: OrderNews,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(PersonHash, Fact)>, StoreError> {
+        let bought = |seen: SeenEvent, cancelled: bool| {
+            let order = Bought {
+                order_id: order_id.clone(),
+                at: seen.received_at,
+                total: seen.total,
+                currency: seen.currency,
+                cancelled,
+            };
+            Some((seen.person?, Fact::Bought(order)))
+        };
+        match news {
+            OrderNews::Completed(seen) if seen.person.is_none() => Ok(None),
+            OrderNews::Completed(seen) => {
+                let cancelled = self.tombstone(order_id).await?.is_some();
+                Ok(bought(seen, cancelled))
+            }
+            OrderNews::Cancelled => {
+                let seen = self.completed_event(order_id).await?;
+                Ok(seen.and_then(|seen| bought(seen, true)))
+            }
+            OrderNews::Marked(marker) => self.assignment_of(order_id, marker, now).await,
+        }
+    }
+
+    async fn completed_event(&self, order_id: &OrderId) -> Result<Option<SeenEvent>, StoreError> {
+        self.get(&keys::order_event(order_id, OrderEventKind::Completed))
+            .await
+    }
+
+    /// The arm that a marker put its buyer into, if it did.
+    async fn assignment_of(
+        &self,
+        order_id: &OrderId,
+        marker: OrderMarker,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(PersonHash, Fact)>, StoreError> {
+        let (Some(arm), Some(person)) = (marker.arm, marker.person) else {
+            return Ok(None);
+        };
+        let (id, version) = (&marker.follow_up_id, marker.follow_up_version);
+        let Some(follow_up) = self.remembered_version(id, version, now).await? else {
+            return Ok(None);
+        };
+        // An order's event is kept before anything is done for it.
+        let Some(seen) = self.completed_event(order_id).await? else {
+            return Ok(None);
+        };
+        let assigned = Assigned {
+            row: row(&follow_up, arm),
+            order_id: order_id.clone(),
+            at: seen.received_at,
+            currency: self.currency_of(&follow_up, now).await?,
+        };
+        Ok(Some((person, Fact::Assigned(assigned))))
+    }
+
+    /// The currency of a follow-up's promotions, which have the same.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn currency_of(
+        &self,
+        follow_up: &FollowUp,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Currency>, StoreError> {
+        let Some(variant) = follow_up.terms.variants.first() else {
+            return Ok(None);
+        };
+        let id = &variant.promotion_id;
+        let known = self.promotion(id, Freshness::Remembered, now).await?;
+        Ok(known.map(|known| known.promotion.terms.currency))
+    }
+
+    /// The arm for which a mail counts: that of its variant, unless it is a reminder.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn arm_of_mail(
+        &self,
+        mail: &OutboxMail,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ArmRow>, StoreError> {
+        if mail.reminder_of.is_some() {
+            return Ok(None);
+        }
+        let (id, version) = (&mail.follow_up_id, mail.follow_up_version);
+        let follow_up = self.remembered_version(id, version, now).await?;
+        Ok(follow_up.map(|follow_up| row(&follow_up, mail.variant.clone())))
+    }
+
+    /// The arm in whose mail a thank-you code was: the order that earned it has a marker that says so.
+    pub(super) async fn arm_of_code(
+        &self,
+        code: &CodeItem,
+        promotion: &crate::domain::code::PromotionId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ArmRow>, StoreError> {
+        let Some(order_id) = &code.earned_by else {
+            return Ok(None);
+        };
+        let markers = self.order_markers(order_id).await?;
+        let gave = markers.into_iter().find(|marker| match &marker.outcome {
+            OrderOutcome::Mail {
+                promotion_id,
+                serial,
+                ..
+            } => promotion_id == promotion && *serial == code.serial,
+            OrderOutcome::NoMail { .. } => false,
+        });
+        let Some((marker, arm)) = gave.and_then(|marker| Some((marker.clone(), marker.arm?)))
+        else {
+            return Ok(None);
+        };
+        let (id, version) = (&marker.follow_up_id, marker.follow_up_version);
+        let follow_up = self.remembered_version(id, version, now).await?;
+        Ok(follow_up.map(|follow_up| row(&follow_up, arm)))
+    }
+
+    async fn remembered_version(
+        &self,
+        id: &FollowUpId,
+        version: u64,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Arc<FollowUp>>, StoreError> {
+        let key = (id.clone(), version);
+        if let Some(Some(known)) = self.follow_up_versions.fresh(&key, now, VERSION_AGE) {
+            return Ok(Some(known));
+        }
+        let found = self.follow_up_version(id, version).await?.map(Arc::new);
+        self.follow_up_versions.put(key, now, found.clone());
+        Ok(found)
+    }
+
+    /// Has the results say what these facts add to them. Answers how many buyers' books changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer; those before it are counted, and may be counted again without harm.
+    pub async fn count_buyers(&self, facts: Vec<(PersonHash, Fact)>) -> Result<usize, StoreError> {
+        let mut people: BTreeMap<PersonHash, Vec<Fact>> = BTreeMap::new();
+        for (person, fact) in facts {
+            people.entry(person).or_default().push(fact);
+        }
+        let mut changed: usize = 0;
+        for (person, facts) in people {
+            let news = |book: &Book| book.with(&facts);
+            changed = changed.saturating_add(usize::from(self.rewrite(&person, news).await?));
+        }
+        Ok(changed)
+    }
+
+    /// Closes the book of a person who asked to be forgotten: what they bought goes, what they added to the results stays.
+    pub(super) async fn close_book(&self, person: &PersonHash) -> Result<(), StoreError> {
+        self.rewrite(person, Book::close).await.map(|_| ())
+    }
+
+    /// Changes a buyer's book, and the sums with it; `false` if there is nothing to change.
+    async fn rewrite(
+        &self,
+        person: &PersonHash,
+        change: impl Fn(&Book) -> Option<Book>,
+    ) -> Result<bool, StoreError> {
+        let key = keys::book(person);
+        let mut attempts = retry::Attempts::new();
+        loop {
+            let seen: Option<Book> = self.get(&key).await?;
+            let before = seen.clone().unwrap_or_default();
+            let Some(next) = change(&before) else {
+                return Ok(false);
+            };
+            let item = write(&key, &next)?;
+            let mut actions = vec![if seen.is_none() {
+                Action::PutNew(item)
+            } else {
+                let as_read = Expression::new("times = :seen").number(":seen", before.times);
+                Action::Put(item, as_read)
+            }];
+            let rows = difference(&before.shares, &next.shares);
+            actions.extend(rows.iter().map(|(row, figures)| addition(row, figures)));
+            match self.transact(actions).await {
+                Ok(()) => return Ok(true),
+                Err(TransactError::Store(error @ StoreError::Corrupt(_))) => return Err(error),
+                // Another run was at it, nothing was decided, or a reply was lost: the book tells.
+                Err(TransactError::Cancelled(_)) => {}
+                Err(TransactError::Store(StoreError::Unavailable(cause))) => {
+                    tracing::warn!(%cause, "a buyer's orders are undecided, trying again");
+                }
+            }
+            attempts.pause().await?;
+        }
+    }
+
+    /// The sums of an experiment's arms that have any, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn results(
+        &self,
+        id: &FollowUpId,
+        experiment: u64,
+    ) -> Result<HashMap<String, ArmFigures>, StoreError> {
+        let rows = self.arm_rows(id, &keys::results_prefix(experiment)).await?;
+        Ok(rows
+            .into_iter()
+            .map(|(row, sums)| (row.arm, sums.figures))
+            .collect())
+    }
+
+    /// The rows of a follow-up whose sort keys begin so.
+    pub(super) async fn arm_rows(
+        &self,
+        id: &FollowUpId,
+        prefix: &str,
+    ) -> Result<Vec<(ArmRow, ArmSums)>, StoreError> {
+        let partition = keys::results_partition(id);
+        let request = self
+            .query("pk = :pk AND begins_with(sk, :prefix)", &partition)
+            .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()));
+        let items = every_item(request).await?;
+        let rows = items.iter().filter_map(|item| {
+            let key = Key::of(item)?;
+            Some((keys::arm_row(id, &key.sk)?, ArmSums::of(item)))
+        });
+        Ok(rows.collect())
+    }
+}
+
+fn row(follow_up: &FollowUp, arm: String) -> ArmRow {
+    ArmRow {
+        follow_up_id: follow_up.id.clone(),
+        experiment: follow_up.experiment,
+        arm,
+    }
+}
+
+/// A row as it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ArmSums {
+    pub(super) figures: ArmFigures,
+    /// How often it was written.
+    pub(super) changes: i128,
+}
+
+impl ArmSums {
+    /// A figure that is missing is zero.
+    fn of(item: &Item) -> Self {
+        let number = |name: &str| {
+            let text = item.get(name).and_then(|value| value.as_n().ok());
+            text.and_then(|text| text.parse().ok()).unwrap_or_default()
+        };
+        Self {
+            figures: ArmFigures::from_parts(number),
+            changes: number("changes"),
+        }
+    }
+}
+
+/// Adds to an arm's sums, in a transaction with what decides whether they were added before.
+pub(super) fn addition(row: &ArmRow, figures: &ArmFigures) -> Action {
+    let is_one = Expression::new("attribute_not_exists(pk) OR attribute_exists(changes)");
+    Action::Update {
+        key: keys::arm(row),
+        update: ADD,
+        condition: figures
+            .parts()
+            .into_iter()
+            .fold(is_one.number(":one", 1), |expression, (name, value)| {
+                expression.number(&format!(":{name}"), value)
+            }),
+    }
+}
+
+/// Writes an arm's sums, if they still are as they were seen.
+pub(super) fn set(row: &ArmRow, figures: ArmFigures, seen: Option<&ArmSums>) -> Action {
+    let changes = seen.map_or(0, |sums| sums.changes);
+    let mut item = keys::arm(row).attributes();
+    let number = |value: i128| AttributeValue::N(value.to_string());
+    let parts = figures.parts().into_iter();
+    item.extend(parts.map(|(name, value)| (name.to_owned(), number(value))));
+    item.insert("changes".to_owned(), number(changes.saturating_add(1)));
+    if seen.is_none() {
+        return Action::PutNew(item);
+    }
+    let as_seen = Expression::new("changes = :seen").number(":seen", changes);
+    Action::Put(item, as_seen)
+}
