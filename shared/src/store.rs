@@ -66,6 +66,7 @@ pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;
 pub use seen::{OrderHistory, SeenEvent};
+pub use sending::{Lifted, SendingState};
 pub use stats::StatsRebuilt;
 pub use test_mails::{TestMailChange, TestMailClaim};
 pub use unreconciled::{Unreconciled, UnreconciledCode};
