@@ -9,7 +9,7 @@ use crate::local;
 
 mod orders;
 
-pub(crate) use orders::{Quarantine, QuarantineTarget, Redrive, Replay};
+pub(crate) use orders::{ForgetOrders, Quarantine, QuarantineTarget, Redrive, Replay};
 
 /// Promotion codes and thank-you mail for your own shop.
 #[derive(Debug, Parser)]
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Work with orders
     #[command(subcommand)]
     Orders(Orders),
+    /// See whether mails go out, and let them
+    #[command(subcommand)]
+    Mail(Mail),
     /// Work with statistics
     #[command(subcommand)]
     Stats(Stats),
@@ -197,6 +200,40 @@ fn promotion_id(text: &str) -> Result<PromotionId, String> {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Mail {
+    /// What stops all mail, since when and why, and how many bounced or were complained of
+    Status {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// End a pause for bounces or complaints; what was counted until now counts no more
+    Resume {
+        /// Why it is right to send again; kept with the time and `--by`
+        #[arg(long, value_parser = note)]
+        reason: String,
+        /// Who says so; `$USER` unless given
+        #[arg(long, value_name = "NAME", value_parser = note)]
+        by: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Longest note, in characters. Ours.
+const MAX_NOTE_CHARS: usize = 200;
+
+/// A line that says something.
+fn note(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let fits = (1..=MAX_NOTE_CHARS).contains(&text.chars().count());
+    if fits && !text.contains(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("one line of 1 to {MAX_NOTE_CHARS} characters"))
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Stats {
     /// Make all sums say what the orders' records and mails do; it may run beside the shop's trade, and again
     Rebuild(Rebuild),
@@ -228,6 +265,8 @@ pub(crate) enum Orders {
     Replay(Replay),
     /// Send the dead letters of orders again
     Redrive(Redrive),
+    /// Delete the dead letters and quarantined webhooks that name a person
+    Forget(ForgetOrders),
     /// Look at signed webhooks that could not be used, and read them again
     #[command(subcommand)]
     Quarantine(Quarantine),

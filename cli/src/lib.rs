@@ -1,5 +1,5 @@
 //! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), orders (`orders`),
-//! the reconciler (`doctor`), statistics (`stats`) and the OpenAPI document (`openapi`).
+//! whether mails go out (`mail`), the reconciler (`doctor`), statistics (`stats`) and the OpenAPI document (`openapi`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
 
@@ -9,6 +9,7 @@ mod codes;
 mod doctor;
 mod keys;
 pub mod local;
+mod mail;
 pub mod openapi;
 mod orders;
 mod run_local;
@@ -64,8 +65,10 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Orders(args::Orders::Send(order)) => orders::send(order).await?,
         Command::Orders(args::Orders::Replay(options)) => orders::replay(options).await?,
         Command::Orders(args::Orders::Redrive(options)) => orders::redrive(options).await?,
+        Command::Orders(args::Orders::Forget(options)) => orders::forget(options).await?,
         Command::Orders(args::Orders::Quarantine(command)) => orders::quarantine(command).await?,
         Command::Stats(args::Stats::Rebuild(options)) => stats::rebuild(options).await?,
+        Command::Mail(command) => mail::run(command).await?,
         Command::Openapi => openapi::document(),
     };
     write(&said)

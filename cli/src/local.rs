@@ -374,6 +374,7 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
         quarantine: connect_quarantine(settings.clone())?,
         store: connect(settings)?,
         engine,
+        clock,
         _data: data,
     })
 }
@@ -384,10 +385,16 @@ pub struct OpenTable {
     store: Store,
     quarantine: Quarantine,
     engine: Engine,
+    clock: Clock,
     _data: Data,
 }
 
 impl OpenTable {
+    /// The stack's clock, which may have been moved.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The table.
     pub fn store(&self) -> &Store {
         &self.store

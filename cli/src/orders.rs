@@ -1,10 +1,12 @@
 //! `okaeri orders`: `send` sends a sample order, signed as its provider signs, to the local stack; `replay`, `redrive` and
-//! `quarantine` send again what was lost on the way, to a local stack or a deployment.
+//! `quarantine` send again what was lost on the way, to a local stack or a deployment; `forget` deletes a person's from it.
 
+mod forget;
 mod quarantine;
 mod queues;
 mod sample;
 
+pub(crate) use forget::forget;
 pub(crate) use quarantine::run as quarantine;
 pub(crate) use queues::{redrive, replay};
 
@@ -74,7 +76,7 @@ fn address(order: &SendOrder) -> Result<String, CliError> {
 }
 
 /// The stack's time: signatures carry it, and the stack's clock may have been moved.
-async fn stack_time(url: &str) -> Result<DateTime<Utc>, CliError> {
+pub(crate) async fn stack_time(url: &str) -> Result<DateTime<Utc>, CliError> {
     let request = Request::get(format!("{url}/local/clock")).body(Body::empty());
     let request =
         request.map_err(|error| CliError::Told(format!("{url} is no address: {error}.")))?;

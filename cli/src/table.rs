@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use shared::aws::Aws;
+use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use shared::store::Store;
 
 use crate::CliError;
 use crate::args::Target;
 use crate::local::{self, Found, OpenTable};
+use crate::orders;
 
 /// The environment variables that say who calls AWS, and where it is.
 const AWS_VARIABLES: [&str; 8] = [
@@ -25,6 +28,8 @@ const AWS_VARIABLES: [&str; 8] = [
 /// A table, however it is reached.
 pub(crate) enum Table {
     Reached(Store),
+    /// … and where the stack answers that runs on it.
+    Running(Store, String),
     Opened(OpenTable),
 }
 
@@ -35,9 +40,9 @@ impl Table {
             return deployed(name).map(Self::Reached);
         }
         match local::find(&target.data)? {
-            Found::Running { dynamodb_url, .. } => {
-                Ok(Self::Reached(local::table_at(&dynamodb_url)?))
-            }
+            Found::Running {
+                url, dynamodb_url, ..
+            } => Ok(Self::Running(local::table_at(&dynamodb_url)?, url)),
             Found::Stopped => Ok(Self::Opened(local::open_table(&target.data).await?)),
             Found::Nothing => Err(CliError::Told(format!(
                 "There is no local stack's data in {}.\nStart one with `cargo run -p okaeri`, name its data with --data DIR, or a deployment's table with --table NAME.",
@@ -48,14 +53,23 @@ impl Table {
 
     pub(crate) fn store(&self) -> &Store {
         match self {
-            Self::Reached(store) => store,
+            Self::Reached(store) | Self::Running(store, _) => store,
             Self::Opened(table) => table.store(),
+        }
+    }
+
+    /// The time by which its functions work: a local stack's clock may have been moved.
+    pub(crate) async fn now(&self) -> Result<DateTime<Utc>, CliError> {
+        match self {
+            Self::Reached(_) => Ok(Clock::default().now()),
+            Self::Running(_, url) => orders::stack_time(url).await,
+            Self::Opened(table) => Ok(table.clock().now()),
         }
     }
 
     pub(crate) async fn close(self) {
         match self {
-            Self::Reached(_) => {}
+            Self::Reached(_) | Self::Running(..) => {}
             Self::Opened(table) => table.close().await,
         }
     }

@@ -4,6 +4,10 @@
 //! Dependencies point one way: `store`, `mailer`, `queue` and `http` know `domain`, `checkout` knows `store` and `domain`, never
 //! the other way round.
 
+// Test files that examples share know this crate by its name.
+#[cfg(test)]
+extern crate self as shared;
+
 pub mod aws;
 pub mod checkout;
 pub mod clock;

@@ -4,6 +4,8 @@ mod account;
 mod blocks;
 mod offer;
 mod render;
+#[cfg(test)]
+mod rules;
 mod sample;
 mod sender;
 mod ses;

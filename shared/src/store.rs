@@ -68,6 +68,7 @@ pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;
 pub use results::{NewsKind, OrderNews};
 pub use seen::{OrderHistory, SeenEvent};
+pub use sending::{Lifted, SendingState};
 pub use stats::StatsRebuilt;
 pub use test_mails::{TestMailChange, TestMailClaim};
 pub use unreconciled::{Unreconciled, UnreconciledCode};

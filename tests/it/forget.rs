@@ -4,6 +4,7 @@ use integration::{Stack, completed, redemption};
 use serde_json::{Value, json};
 use shared::domain::identity::{Email, PersonHash};
 use shared::domain::order::OrderId;
+use tokio::process::Command;
 
 const HANAKO: &str = "hanako@example.jp";
 
@@ -148,4 +149,76 @@ async fn forgetting_gives_nobody_a_limit_again() {
         .checkout("PUT /v1/redemptions/3", second)
         .await
         .expect(201);
+}
+
+#[tokio::test]
+async fn what_waits_of_a_person_among_dead_letters_and_in_quarantine_is_found_and_deleted() {
+    let stack = Stack::start().await;
+    let dead = stack.running().data_path().join("queue/dead");
+    for (number, email) in [HANAKO, "taro@example.jp", "Hanako+tea@Example.jp"]
+        .iter()
+        .enumerate()
+    {
+        let event = json!({"type": "order.completed", "source": "custom", "order_id": number.to_string(),
+            "customer": {"email": email}});
+        let letter = json!({"body": event.to_string(), "sent_ms": 0});
+        std::fs::write(
+            dead.join(format!("{number:012}-x.json")),
+            letter.to_string(),
+        )
+        .unwrap();
+        let mut odd = completed("1", json!({"customer": {"email": email}}));
+        odd["data"]["order_id"] = json!(format!("#{number}"));
+        stack
+            .standard_webhook(stack.clock(), &odd)
+            .await
+            .expect(200);
+    }
+    let orders = async |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_integration"));
+        command.arg("orders").args(args);
+        command.arg("--data").arg(stack.running().data_path());
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = orders(&["forget", "--email", HANAKO]).await;
+    assert!(
+        told.starts_with(
+            "Deleted 2 dead letters and 2 quarantined webhooks that named the address."
+        ),
+        "{told}"
+    );
+    let letters: Vec<String> = std::fs::read_dir(&dead)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(
+        letters.len() == 1 && letters[0].contains("taro"),
+        "{letters:?}"
+    );
+    let left = orders(&["quarantine", "list"]).await;
+    assert!(left.ends_with("1 webhook is in quarantine.\n"), "{left}");
+}
+
+#[tokio::test]
+async fn thirty_days_after_the_last_mail_an_address_counts_as_gone_also_if_its_item_is_still_there()
+{
+    let stack = Stack::start().await;
+    let promotion = stack.promotion(json!({})).await;
+    stack.follow_up(&promotion, json!({})).await;
+    order(&stack, "1", HANAKO).await;
+    stack.advance("P3D").await;
+    let store = stack.running().store().unwrap();
+    let hanako = person(&stack, HANAKO).await;
+    let now = stack.clock().now();
+    assert!(store.contact(&hanako, now).await.unwrap().is_some());
+    stack.advance("P30D").await;
+    let now = stack.clock().now();
+    assert_eq!(store.contact(&hanako, now).await.unwrap(), None);
+    let told = stack
+        .admin("GET /v1/orders/1", Value::Null)
+        .await
+        .expect(200);
+    assert!(!told.body.to_string().contains("hanako"), "{}", told.body);
 }

@@ -84,7 +84,7 @@ async fn who_has_not_used_the_code_is_reminded_once_before_it_ends() {
     stack.advance("P30D").await;
     let inbox = stack.inbox().await;
     assert_eq!(inbox.len(), 4);
-    for (name, says) in [("ja", "有効期限が近づいています"), ("en", "ends soon")] {
+    for (name, says) in [("ja", "までです"), ("en", "ends on")] {
         let to = json!([format!("{name}@example.jp")]);
         let mails: Vec<_> = inbox.iter().filter(|mail| mail["to"] == to).collect();
         assert_eq!(mails.len(), 2);

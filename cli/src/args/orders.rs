@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use shared::domain::identity::Email;
 
 use super::DATA;
 
@@ -37,6 +38,31 @@ pub(crate) struct Redrive {
     /// Data directory of the local stack
     #[arg(long, value_name = "DIR", default_value = DATA)]
     pub(crate) data: PathBuf,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct ForgetOrders {
+    /// The person's address, in any of its spellings
+    #[arg(long, value_parser = address)]
+    pub(crate) email: Email,
+    /// Dead letters of a deployment (`OrdersDeadLettersUrl`), if not the local stack's running on `--data`; may be given again
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "data",
+        requires = "quarantine_table"
+    )]
+    pub(crate) dead_letters_url: Vec<String>,
+    /// Its quarantine (`QuarantineTableName`)
+    #[arg(long, value_name = "NAME", requires = "dead_letters_url")]
+    pub(crate) quarantine_table: Option<String>,
+    /// Data directory of the local stack
+    #[arg(long, value_name = "DIR", default_value = DATA)]
+    pub(crate) data: PathBuf,
+}
+
+fn address(text: &str) -> Result<Email, String> {
+    Email::try_from(text.to_owned()).map_err(|_| "this is no address".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,13 +56,13 @@ pub(crate) async fn run(command: args::Quarantine) -> Said {
 }
 
 /// A quarantine, however it is reached.
-enum Place {
+pub(super) enum Place {
     Reached(Quarantine),
     Opened(Box<OpenTable>),
 }
 
 impl Place {
-    async fn open(target: &QuarantineTarget) -> Result<Self, CliError> {
+    pub(super) async fn open(target: &QuarantineTarget) -> Result<Self, CliError> {
         if let Some(name) = &target.table {
             let env = deployed_env([("QUARANTINE_TABLE_NAME", name.as_str())]);
             return connect(&env).map(Self::Reached);
@@ -86,14 +86,14 @@ impl Place {
         }
     }
 
-    fn quarantine(&self) -> &Quarantine {
+    pub(super) fn quarantine(&self) -> &Quarantine {
         match self {
             Self::Reached(quarantine) => quarantine,
             Self::Opened(table) => table.quarantine(),
         }
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         match self {
             Self::Reached(_) => {}
             Self::Opened(table) => table.close().await,

@@ -19,7 +19,7 @@ use crate::table::{deployed_env, unreachable};
 use crate::{CliError, Said};
 
 /// Times in a row that the queue must say it is empty: one answer may miss messages that are there.
-const EMPTY_ANSWERS: u8 = 2;
+pub(super) const EMPTY_ANSWERS: u8 = 2;
 
 /// Sends every event of a file to the orders queue, or none if any cannot be read.
 pub(crate) async fn replay(options: Replay) -> Said {

@@ -12,7 +12,6 @@ use chrono::{DateTime, Utc};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::outbox::MailId;
-use shared::domain::sending::SendingPause;
 use shared::env::{Env, StartError};
 use shared::store::{Heard, Store, StoreError, SuppressionReason};
 
@@ -136,9 +135,8 @@ async fn count(
 
 /// Stops all mail when too much of it comes back or is complained of: SES would do so soon, and for longer.
 async fn judge_rates(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let outcomes = store.mail_outcomes(now).await?;
-    if let Some(reason) = outcomes.too_bad() {
-        let standing = store.pause_sending(SendingPause::new(reason, now)).await?;
+    let (outcomes, pause) = store.judge_outcomes(now).await?;
+    if let Some(standing) = pause {
         tracing::error!(?outcomes, reason = standing.reason.as_str(), since = %standing.since, "no mail is sent at present");
     } else if let Some(reason) = outcomes.alarming() {
         tracing::error!(

@@ -118,6 +118,7 @@ async fn words(
             .or(follow_up.terms.mail.templates.as_ref()),
         code: &code,
         offer: &Offer::of(&promotion.terms),
+        bound: follow_up.terms.bind_to_buyer,
         code_expires_at: mail.code_expires_at,
         zone: shop.zone,
         customer_name: contact.name.as_deref(),

@@ -31,8 +31,10 @@ pub(crate) async fn pass(state: &State) -> Result<Gate, StoreError> {
     if is_over(state, &pause, now).await? {
         return resume(state, pause).await;
     }
-    let next = SendingPause::new(pause.reason, now);
-    let standing = state.store.pause_sending(next).await?;
+    let Some(standing) = state.store.prolong_pause(&pause, now).await? else {
+        // Staff have just lifted it.
+        return Ok(Gate::Open);
+    };
     log(&standing);
     Ok(Gate::Closed(standing))
 }

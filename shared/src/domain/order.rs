@@ -203,13 +203,17 @@ pub struct OrderEvent {
 
 /// `name` without control characters (including the ones that turn text around), trimmed and cut; `None` if nothing is left.
 pub fn clean_display_name(name: &str) -> Option<String> {
-    let turns_text = |symbol: char| matches!(symbol, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
     let kept: String = name
         .chars()
         .filter(|symbol| !symbol.is_control() && !turns_text(*symbol))
         .collect();
     let cut: String = kept.trim().chars().take(MAX_NAME_CHARS).collect();
     (!cut.is_empty()).then_some(cut)
+}
+
+/// Whether a character shows nothing and turns, joins or hides the text around it.
+pub fn turns_text(symbol: char) -> bool {
+    matches!(symbol, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// Senders write `null` for what they do not know, which is the same as leaving it out.

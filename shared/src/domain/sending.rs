@@ -1,6 +1,8 @@
 //! Whether mails go out at all: what stops every mail of the account, and when it may end (webhooks-and-mail.md §8.2, §8.5).
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Why no mail is sent.
@@ -143,6 +145,16 @@ impl Outcomes {
         }
     }
 
+    /// What is left without `other`; never below zero.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            known: self.known.saturating_sub(other.known),
+            bounced: self.bounced.saturating_sub(other.bounced),
+            complained: self.complained.saturating_sub(other.complained),
+        }
+    }
+
     /// Why all mail must stop: 4 % bounced, or 0.08 % complained. Source: webhooks-and-mail.md §8.5.
     pub fn too_bad(self) -> Option<PauseReason> {
         self.at_least(400, 8)
@@ -167,6 +179,59 @@ impl Outcomes {
             None
         }
     }
+}
+
+/// That staff let mails go out again after too many had come back or been complained of. What was counted until then counts no
+/// more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifting {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who, as they call themselves.
+    pub by: String,
+    /// Why, in their words.
+    pub why: String,
+    /// The pause it ended.
+    pub pause: SendingPause,
+    /// What the window held then.
+    pub outcomes: Outcomes,
+    /// What had been counted by then on its own day (UTC).
+    pub of_day: Outcomes,
+}
+
+impl Lifting {
+    /// What still counts of all that was counted on `day`.
+    pub fn leaves(&self, day: NaiveDate, counted: Outcomes) -> Outcomes {
+        match day.cmp(&self.at.date_naive()) {
+            Ordering::Less => Outcomes::default(),
+            Ordering::Equal => counted.minus(self.of_day),
+            Ordering::Greater => counted,
+        }
+    }
+}
+
+/// The sum of days.
+pub fn sum(days: &[(NaiveDate, Outcomes)]) -> Outcomes {
+    days.iter()
+        .fold(Outcomes::default(), |sum, (_, day)| sum.plus(*day))
+}
+
+/// The first day (UTC) after `today` on which what is left of `days` in the window is no longer too bad, if nothing is added.
+pub fn clears_on(days: &[(NaiveDate, Outcomes)], today: NaiveDate) -> Option<NaiveDate> {
+    (1..=WINDOW_DAYS)
+        .filter_map(|ahead| today.checked_add_days(Days::new(ahead)))
+        .find(|then| {
+            let in_window = |day: NaiveDate| {
+                day.checked_add_days(Days::new(WINDOW_DAYS))
+                    .is_some_and(|out| *then < out)
+            };
+            let left: Vec<_> = days
+                .iter()
+                .copied()
+                .filter(|(day, _)| in_window(*day))
+                .collect();
+            sum(&left).too_bad().is_none()
+        })
 }
 
 /// Passing bounces after which an address rests, the time in which they count, and how long it rests. Source:
@@ -237,6 +302,41 @@ mod tests {
             };
             assert_eq!(outcomes.too_bad(), expected, "{outcomes:?}");
         }
+    }
+
+    #[test]
+    fn a_lifting_forgives_what_was_counted_before_it_and_nothing_after() {
+        let day = |day: u32| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        let counts = |known, bounced| Outcomes {
+            known,
+            bounced,
+            complained: 0,
+        };
+        let at = "2026-11-22T10:00:00Z".parse().unwrap();
+        let lifting = Lifting {
+            at,
+            by: "Hanako".to_owned(),
+            why: "list cleaned".to_owned(),
+            pause: SendingPause::new(PauseReason::BounceRate, at),
+            outcomes: counts(300, 20),
+            of_day: counts(100, 10),
+        };
+        assert_eq!(lifting.leaves(day(21), counts(200, 10)), counts(0, 0));
+        assert_eq!(lifting.leaves(day(22), counts(150, 12)), counts(50, 2));
+        assert_eq!(lifting.leaves(day(23), counts(150, 12)), counts(150, 12));
+    }
+
+    #[test]
+    fn a_pause_is_told_to_end_when_its_bad_days_have_left_the_window() {
+        let day = |day: u32| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        let counts = |known, bounced| Outcomes {
+            known,
+            bounced,
+            complained: 0,
+        };
+        let days = [(day(20), counts(100, 20)), (day(22), counts(300, 0))];
+        assert_eq!(sum(&days).too_bad(), Some(PauseReason::BounceRate));
+        assert_eq!(clears_on(&days, day(22)), Some(day(27)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::offer::{Language, Offer};
 use super::template;
 use crate::domain::code::SealedCode;
 use crate::domain::follow_up::{Sender, Template};
-use crate::domain::order::{OrderId, clean_display_name};
+use crate::domain::order::{OrderId, clean_display_name, turns_text};
 
 /// Why the buyer gets the mail; said in the footer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct MailInput<'a> {
     pub code: &'a SealedCode,
     /// What it gives.
     pub offer: &'a Offer,
+    /// Whether the code works for its buyer alone.
+    pub bound: bool,
     /// First moment it no longer works.
     pub code_expires_at: DateTime<Utc>,
     /// The shop's time zone, in which dates are shown.
@@ -101,11 +103,12 @@ pub fn render(input: &MailInput<'_>) -> Result<RenderedMail, RenderError> {
         lang => language.tag(),
         subject => subject.as_str(),
         preheader => preheader(input, language),
-        shop => input.shop_name,
+        shop => plain(input.shop_name),
+        worth => capitalised(&input.offer.phrase(language)),
         code => code.as_str(),
         shop_url => shop_url.as_str(),
         unsubscribe_url => input.unsubscribe_url,
-        words => words(language),
+        words => words(input, language),
         body => blocks::read(&body, marks).iter().map(value).collect::<Vec<_>>(),
         footer => blocks::read(&footer, marks).iter().map(value).collect::<Vec<_>>(),
     });
@@ -133,15 +136,16 @@ fn context(input: &MailInput<'_>, language: Language, code: &str, shop_url: &str
         maximum => offer.maximum(language).unwrap_or_default(),
         selected_products => offer.selected_products,
         combinable => offer.combinable,
+        bound => input.bound,
         customer => context! { name => name },
         order => context! { id => input.order_id.as_str() },
-        shop => context! { name => input.shop_name },
+        shop => context! { name => plain(input.shop_name) },
         shop_url => shop_url,
         unsubscribe_url => input.unsubscribe_url,
         sender => context! {
-            name => input.sender.name.as_str(),
-            address => input.sender.address.as_str(),
-            contact => input.sender.contact.as_str(),
+            name => plain(&input.sender.name),
+            address => plain(&input.sender.address),
+            contact => plain(&input.sender.contact),
         },
         consented => input.reason == Reason::Consented,
     }
@@ -168,8 +172,17 @@ fn with_fragment(url: &str, code: &str) -> String {
     format!("{base}#{code}")
 }
 
-fn one_line(subject: &str) -> String {
-    let line: String = subject
+/// What a setting says, as one line without what turns text around.
+fn plain(setting: &str) -> String {
+    let shown: String = setting
+        .chars()
+        .filter(|symbol| !turns_text(*symbol))
+        .collect();
+    one_line(&shown)
+}
+
+fn one_line(text: &str) -> String {
+    let line: String = text
         .chars()
         .map(|symbol| if symbol.is_control() { ' ' } else { symbol })
         .collect();
@@ -187,16 +200,30 @@ fn preheader(input: &MailInput<'_>, language: Language) -> String {
     }
 }
 
-/// Labels where the text brings none.
-fn words(language: Language) -> Value {
+/// With a capital first letter, where it has one: `Free shipping`.
+fn capitalised(phrase: &str) -> String {
+    let mut symbols = phrase.chars();
+    let first = symbols.next();
+    first
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .chain(symbols)
+        .collect()
+}
+
+/// Labels where the text brings none, and what the box around the code says besides.
+fn words(input: &MailInput<'_>, language: Language) -> Value {
+    let end = language.last_moment(input.code_expires_at, input.zone);
     match language {
         Language::Ja => context! {
             button => "クーポンを使って買い物をする",
             unsubscribe => "配信停止はこちら",
+            until => format!("{end}まで"),
         },
         Language::En => context! {
             button => "Shop with this code",
             unsubscribe => "Unsubscribe here",
+            until => format!("Until {end}"),
         },
     }
 }
@@ -257,6 +284,7 @@ pub(super) mod sample {
             templates: None,
             code: &code,
             offer,
+            bound: name.is_some(),
             code_expires_at: chrono::DateTime::UNIX_EPOCH,
             zone: chrono_tz::UTC,
             customer_name: name,
@@ -312,6 +340,7 @@ mod tests {
                 templates: None,
                 code: &self.code,
                 offer: &self.offer,
+                bound: false,
                 code_expires_at: "2026-12-25T15:00:00Z".parse().unwrap(),
                 zone: chrono_tz::Asia::Tokyo,
                 customer_name: Some("花子"),
@@ -445,14 +474,18 @@ mod tests {
             subject,
             "ご購入のお礼に、次回使える10%OFFクーポンをお届けします"
         );
-        let mail = fixture.render(|input| {
-            input.locale = None;
-            input.shop_name = "Shop\r\nBcc: x@y.jp";
-        });
-        assert_eq!(
-            mail.subject,
-            "A small thank-you from Shop  Bcc: x@y.jp: 10% off"
-        );
+        let english = fixture.render(|input| input.locale = None).subject;
+        assert_eq!(english, "A small thank-you for your next order: 10% off");
+        let template = Template {
+            subject: "From {{ shop.name }}".to_owned(),
+            body: "{{ code }}".to_owned(),
+        };
+        let own = [("ja".to_owned(), template)].into();
+        let mut input = fixture.input();
+        input.templates = Some(&own);
+        input.shop_name = "Shop\r\nBcc: x@y.jp\u{202e}";
+        let subject = render(&input).map(|mail| mail.subject);
+        assert_eq!(subject.unwrap_or_default(), "From Shop  Bcc: x@y.jp");
     }
 
     #[test]

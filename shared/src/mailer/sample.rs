@@ -68,6 +68,7 @@ impl Sample<'_> {
             templates: terms.mail.templates.as_ref(),
             code: &self.code_key.specimen(),
             offer: &Offer::of(&self.promotion.terms),
+            bound: terms.bind_to_buyer,
             code_expires_at: schedule.code_expires_at,
             zone,
             customer_name: self.customer_name,

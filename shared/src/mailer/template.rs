@@ -12,7 +12,7 @@ use crate::domain::Fault;
 use crate::domain::follow_up::Template;
 
 /// Every variable a template may use. Source: design.md §8, and what the built-in texts need besides.
-pub const VARIABLES: [&str; 15] = [
+pub const VARIABLES: [&str; 16] = [
     "code",
     "discount",
     "offer",
@@ -23,6 +23,7 @@ pub const VARIABLES: [&str; 15] = [
     "maximum",
     "selected_products",
     "combinable",
+    "bound",
     "customer.name",
     "order.id",
     "shop.name",

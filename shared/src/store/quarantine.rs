@@ -110,6 +110,21 @@ impl Quarantine {
     /// # Errors
     /// [`StoreError`] if the table does not answer.
     pub async fn list(&self, now: DateTime<Utc>) -> Result<Vec<Quarantined>, StoreError> {
+        let mut found = self.all().await?;
+        found.retain(|one| now < one.received_at + KEPT);
+        found.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
+        Ok(found)
+    }
+
+    /// The names of all bodies, also of those whose 30 days are over and that are only not yet deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn ids(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.all().await?.into_iter().map(|one| one.id).collect())
+    }
+
+    async fn all(&self) -> Result<Vec<Quarantined>, StoreError> {
         let mut found = Vec::new();
         let mut start = None;
         loop {
@@ -129,8 +144,6 @@ impl Quarantine {
                 break;
             }
         }
-        found.retain(|one| now < one.received_at + KEPT);
-        found.sort_by(|a, b| (a.received_at, &a.id).cmp(&(b.received_at, &b.id)));
         Ok(found)
     }
 
@@ -142,6 +155,18 @@ impl Quarantine {
         &self,
         id: &str,
         now: DateTime<Utc>,
+    ) -> Result<Option<(Quarantined, Vec<u8>)>, StoreError> {
+        let found = self.read_overdue(id).await?;
+        Ok(found.filter(|(about, _)| now < about.received_at + KEPT))
+    }
+
+    /// The same, also when its 30 days are over and it is only not yet deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn read_overdue(
+        &self,
+        id: &str,
     ) -> Result<Option<(Quarantined, Vec<u8>)>, StoreError> {
         let parts = self.parts_of(id).await?;
         let Some(first) = parts.first() else {
@@ -155,7 +180,7 @@ impl Quarantine {
                 chunk.ok_or_else(|| StoreError::Corrupt("a part has no body".to_owned()))?;
             body.extend_from_slice(chunk.as_ref());
         }
-        Ok((now < about.received_at + KEPT).then_some((about, body)))
+        Ok(Some((about, body)))
     }
 
     /// Deletes a body; `false` if there was none.

@@ -1,6 +1,6 @@
 //! What became of mails, counted once for each mail and thing, however often SES reports it.
 
-use chrono::{DateTime, Days, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use super::transaction::{Action, Expression, Outcome};
 use super::{Store, StoreError, due, keys, retry, schema, write};
@@ -84,21 +84,22 @@ impl Store {
         }
     }
 
-    /// What became of the mails of the window that ends today (UTC), strongly consistent.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the table does not answer.
-    pub async fn mail_outcomes(&self, now: DateTime<Utc>) -> Result<Outcomes, StoreError> {
-        let mut sum = Outcomes::default();
+    /// What was counted on each day (UTC) of the window that ends today, the latest first; strongly consistent.
+    pub(super) async fn counted_by_day(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<(NaiveDate, Outcomes)>, StoreError> {
+        let mut days = Vec::new();
         for back in 0..WINDOW_DAYS {
             let Some(at) = now.checked_sub_days(Days::new(back)) else {
                 break;
             };
             let partition = keys::outcomes_partition(&day(at));
             let parts: Vec<Outcomes> = self.query_prefix(&partition, keys::PART_PREFIX).await?;
-            sum = parts.into_iter().fold(sum, Outcomes::plus);
+            let counted = parts.into_iter().fold(Outcomes::default(), Outcomes::plus);
+            days.push((at.date_naive(), counted));
         }
-        Ok(sum)
+        Ok(days)
     }
 }
 
