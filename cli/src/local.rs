@@ -3,6 +3,7 @@
 //! The functions run unchanged. They reach `DynamoDB` (`engine`), SQS, SES and Secrets Manager (`aws`) through the AWS SDK, are called
 //! through an API Gateway stand-in (`gateway`), event sources, a schedule (`worker`) and the table's stream (`stream`), and share one movable clock (`control`).
 
+mod access;
 mod aws;
 mod control;
 mod data;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use access::{Access, Call};
 use control::Control;
 use data::Data;
 pub use data::Found;
@@ -84,6 +86,8 @@ pub struct Options {
     pub ses_events: bool,
     /// Environment variables that replace the stack's own for all functions; an empty value unsets one.
     pub settings: BTreeMap<String, String>,
+    /// What the functions may ask of AWS; everything if absent.
+    pub access: Option<Access>,
 }
 
 impl Default for Options {
@@ -95,6 +99,7 @@ impl Default for Options {
             ses_quota: DEFAULT_SES_QUOTA,
             ses_events: true,
             settings: BTreeMap::new(),
+            access: None,
         }
     }
 }
@@ -276,7 +281,13 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     clock.advance(data.clock_offset()?);
     let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
-    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
+    let access = options.access;
+    let engine = Engine::start(
+        data.table().as_deref(),
+        &data.stream(),
+        &clock,
+        access.clone(),
+    )?;
     let (private, aws_url) = bind_private().await?;
 
     let settings = settings::compose(&url, engine.url(), &aws_url, options.settings);
@@ -300,7 +311,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         data.secrets()?,
         &aws_url,
     );
-    back.serve(private, stand_ins);
+    back.serve(private, access::judged(stand_ins, access));
 
     prepare_table(&engine, settings.clone(), &clock).await?;
     let functions = functions::load(&settings, &clock).await?;
@@ -367,7 +378,7 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let data = Data::open(&Place::Directory(path.to_owned()))?;
     let clock = Clock::default();
     clock.advance(data.clock_offset()?);
-    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
+    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock, None)?;
     let settings = settings::compose("", engine.url(), "", BTreeMap::new());
     prepare_table(&engine, settings.clone(), &clock).await?;
     Ok(OpenTable {

@@ -33,6 +33,7 @@ mod order_codes;
 mod orderings;
 mod orders;
 mod patching;
+mod policies;
 mod pricing;
 mod promotions;
 mod protocol;

@@ -3,12 +3,14 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "test helpers end the test they serve"
 )]
 
 pub mod faults;
 pub mod fleet;
 pub mod gate;
+pub mod policies;
 mod process;
 mod stack;
 
