@@ -321,6 +321,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         functions.mail,
         functions.holds,
         StreamSource::new(engine.stream(), functions.tally),
+        functions.watch,
     ));
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));

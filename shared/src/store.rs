@@ -36,6 +36,7 @@ mod test_mails;
 mod transaction;
 mod unreconciled;
 mod voiding;
+mod watching;
 mod word_limits;
 
 use std::fmt;
@@ -108,6 +109,7 @@ pub struct Store {
     group_codes: Cache<FoldedWord, GroupCode>,
     automatic: Cache<(), Arc<[Arc<Promotion>]>>,
     batches: Cache<PromotionId, Arc<[Batch]>>,
+    said: watching::Said,
 }
 
 impl Store {
@@ -125,6 +127,7 @@ impl Store {
             group_codes: Cache::new(),
             automatic: Cache::new(),
             batches: Cache::new(),
+            said: watching::Said::default(),
         })
     }
 

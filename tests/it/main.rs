@@ -49,5 +49,6 @@ mod stats;
 mod template;
 mod voiding;
 mod warnings;
+mod watch;
 mod webhooks;
 mod word_limits;

@@ -27,6 +27,7 @@ pub(super) struct Functions {
     pub(super) holds: Holds,
     /// Called by the table's stream.
     pub(super) tally: Tally,
+    pub(super) watch: Watch,
 }
 
 /// A function that a queue calls.
@@ -71,6 +72,17 @@ impl Holds {
         lapse_holds::handle(&self.0, SEND_BUDGET)
             .await
             .map(|report| report.lapsed)
+    }
+}
+
+/// `watch`, called by the schedule.
+#[derive(Clone)]
+pub(super) struct Watch(watch::State);
+
+impl Watch {
+    /// One run.
+    pub(super) async fn handle(self) -> Result<(), lambda_runtime::Error> {
+        watch::handle(&self.0).await.map(drop)
     }
 }
 
@@ -130,6 +142,9 @@ pub(super) async fn load(
     let tally = tally::State::load(&env("tally"), clock.clone())
         .await
         .map_err(named("tally"))?;
+    let watch = watch::State::load(&env("watch"), clock.clone())
+        .await
+        .map_err(named("watch"))?;
     let router = create_promotion::router(promotions)
         .merge(redeem_code::router(redemptions))
         .merge(receive_order::router(webhooks))
@@ -142,5 +157,6 @@ pub(super) async fn load(
         mail: Mail(mail),
         holds: Holds(holds),
         tally: Tally(tally),
+        watch: Watch(watch),
     })
 }

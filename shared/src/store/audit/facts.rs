@@ -115,9 +115,10 @@ fn nowhere() -> Key {
 }
 
 /// Kinds of items that nothing is compared with.
-const UNCOMPARED: [&str; 8] = [
+const UNCOMPARED: [&str; 9] = [
     keys::API_KEYS,
     keys::SENDING,
+    keys::WATCH,
     "idempotency",
     "attempts",
     "person",
