@@ -12,6 +12,7 @@ use serde::Serialize;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::code::PromotionId;
+use shared::domain::money::Amount;
 use shared::domain::promotion::{Limits, Promotion, Status};
 use shared::domain::sending::PauseReason;
 use shared::domain::watching::{Told, is_nearly_spent};
@@ -166,6 +167,6 @@ fn is_near_its_end(limits: Limits, left: Shard) -> bool {
     let near = |limit: Option<u64>, left: Option<u64>| {
         limit.is_some_and(|limit| is_nearly_spent(limit, left.unwrap_or_default()))
     };
-    near(limits.budget.map(|budget| budget.minor()), left.budget_left)
+    near(limits.budget.map(Amount::minor), left.budget_left)
         || near(limits.redemptions.map(u64::from), left.uses_left)
 }
