@@ -41,6 +41,7 @@ use data::Data;
 pub use data::Found;
 use engine::Engine;
 use feedback::Publisher;
+use functions::Functions;
 use inbox::{Inbox, Limits};
 use queue::Queue;
 use worker::{EventSource, StreamSource, Worker};
@@ -315,14 +316,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
 
     prepare_table(&engine, settings.clone(), &clock).await?;
     let functions = functions::load(&settings, &clock).await?;
-    let worker = Arc::new(Worker::new(
-        EventSource::new(orders, functions.orders),
-        EventSource::new(feedback, functions.feedback),
-        functions.mail,
-        functions.holds,
-        StreamSource::new(engine.stream(), functions.tally),
-        functions.watch,
-    ));
+    let (router, worker) = wire(functions, orders, feedback, &engine);
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
     let routes = Router::new()
@@ -330,7 +324,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
             "/local",
             guard::keep(local_routes(inbox, &url, control), &public)?,
         )
-        .merge(gateway::router(functions.router, clock.clone()));
+        .merge(gateway::router(router, clock.clone()));
     data.record_url(&url, engine.url(), &aws_url)?;
     front.serve(public, routes);
     Ok(Running {
@@ -343,6 +337,24 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         engine,
         data,
     })
+}
+
+/// The HTTP functions, and what calls the others.
+fn wire(
+    functions: Functions,
+    orders: Arc<Queue>,
+    feedback: Arc<Queue>,
+    engine: &Engine,
+) -> (Router, Arc<Worker>) {
+    let worker = Worker::new(
+        EventSource::new(orders, functions.orders),
+        EventSource::new(feedback, functions.feedback),
+        functions.mail,
+        functions.holds,
+        StreamSource::new(engine.stream(), functions.tally),
+        functions.watch,
+    );
+    (functions.router, Arc::new(worker))
 }
 
 fn open_queue(

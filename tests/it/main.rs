@@ -29,6 +29,7 @@ mod main_job;
 mod minting;
 mod model;
 mod openapi;
+mod operations;
 mod order_codes;
 mod orderings;
 mod orders;

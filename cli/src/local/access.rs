@@ -117,7 +117,12 @@ fn asked(
     body: &Bytes,
 ) -> BTreeSet<(String, String)> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| request[name].as_str().unwrap_or_default();
+    let text = |name: &str| {
+        request
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
     let target = headers.get("x-amz-target");
     let target = target.and_then(|target| target.to_str().ok());
     let one = |action: String, resource: &str| BTreeSet::from([(action, resource.to_owned())]);
