@@ -3,6 +3,7 @@
 //! The functions run unchanged. They reach `DynamoDB` (`engine`), SQS, SES and Secrets Manager (`aws`) through the AWS SDK, are called
 //! through an API Gateway stand-in (`gateway`), event sources, a schedule (`worker`) and the table's stream (`stream`), and share one movable clock (`control`).
 
+mod access;
 mod aws;
 mod control;
 mod data;
@@ -34,11 +35,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use access::{Access, Call};
 use control::Control;
 use data::Data;
 pub use data::Found;
 use engine::Engine;
 use feedback::Publisher;
+use functions::Functions;
 use inbox::{Inbox, Limits};
 use queue::Queue;
 use worker::{EventSource, StreamSource, Worker};
@@ -84,6 +87,8 @@ pub struct Options {
     pub ses_events: bool,
     /// Environment variables that replace the stack's own for all functions; an empty value unsets one.
     pub settings: BTreeMap<String, String>,
+    /// What the functions may ask of AWS; everything if absent.
+    pub access: Option<Access>,
 }
 
 impl Default for Options {
@@ -95,6 +100,7 @@ impl Default for Options {
             ses_quota: DEFAULT_SES_QUOTA,
             ses_events: true,
             settings: BTreeMap::new(),
+            access: None,
         }
     }
 }
@@ -276,7 +282,13 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     clock.advance(data.clock_offset()?);
     let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
-    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
+    let access = options.access;
+    let engine = Engine::start(
+        data.table().as_deref(),
+        &data.stream(),
+        &clock,
+        access.clone(),
+    )?;
     let (private, aws_url) = bind_private().await?;
 
     let settings = settings::compose(&url, engine.url(), &aws_url, options.settings);
@@ -300,17 +312,11 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         data.secrets()?,
         &aws_url,
     );
-    back.serve(private, stand_ins);
+    back.serve(private, access::judged(stand_ins, access));
 
     prepare_table(&engine, settings.clone(), &clock).await?;
     let functions = functions::load(&settings, &clock).await?;
-    let worker = Arc::new(Worker::new(
-        EventSource::new(orders, functions.orders),
-        EventSource::new(feedback, functions.feedback),
-        functions.mail,
-        functions.holds,
-        StreamSource::new(engine.stream(), functions.tally),
-    ));
+    let (router, worker) = wire(functions, orders, feedback, &engine);
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
     let routes = Router::new()
@@ -318,7 +324,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
             "/local",
             guard::keep(local_routes(inbox, &url, control), &public)?,
         )
-        .merge(gateway::router(functions.router, clock.clone()));
+        .merge(gateway::router(router, clock.clone()));
     data.record_url(&url, engine.url(), &aws_url)?;
     front.serve(public, routes);
     Ok(Running {
@@ -331,6 +337,24 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         engine,
         data,
     })
+}
+
+/// The HTTP functions, and what calls the others.
+fn wire(
+    functions: Functions,
+    orders: Arc<Queue>,
+    feedback: Arc<Queue>,
+    engine: &Engine,
+) -> (Router, Arc<Worker>) {
+    let worker = Worker::new(
+        EventSource::new(orders, functions.orders),
+        EventSource::new(feedback, functions.feedback),
+        functions.mail,
+        functions.holds,
+        StreamSource::new(engine.stream(), functions.tally),
+        functions.watch,
+    );
+    (functions.router, Arc::new(worker))
 }
 
 fn open_queue(
@@ -367,7 +391,7 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let data = Data::open(&Place::Directory(path.to_owned()))?;
     let clock = Clock::default();
     clock.advance(data.clock_offset()?);
-    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock)?;
+    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock, None)?;
     let settings = settings::compose("", engine.url(), "", BTreeMap::new());
     prepare_table(&engine, settings.clone(), &clock).await?;
     Ok(OpenTable {

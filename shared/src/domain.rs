@@ -24,6 +24,7 @@ pub mod sending;
 pub mod stats;
 pub mod test_mail;
 pub mod thank_you;
+pub mod watching;
 pub mod word_filter;
 pub mod word_limits;
 

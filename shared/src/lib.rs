@@ -15,6 +15,7 @@ pub mod domain;
 pub mod env;
 pub mod http;
 pub mod mailer;
+pub mod metrics;
 pub mod queue;
 mod schema;
 pub mod secrets;

@@ -37,6 +37,7 @@ mod test_mails;
 mod transaction;
 mod unreconciled;
 mod voiding;
+mod watching;
 mod word_limits;
 
 use std::fmt;
@@ -113,6 +114,7 @@ pub struct Store {
     automatic: Cache<(), Arc<[Arc<Promotion>]>>,
     batches: Cache<PromotionId, Arc<[Batch]>>,
     follow_up_versions: Cache<(FollowUpId, u64), Arc<FollowUp>>,
+    said: watching::Said,
 }
 
 impl Store {
@@ -131,6 +133,7 @@ impl Store {
             automatic: Cache::new(),
             batches: Cache::new(),
             follow_up_versions: Cache::new(),
+            said: watching::Said::default(),
         })
     }
 

@@ -290,6 +290,7 @@ async fn thank(story: &mut Story) {
     assert_eq!(story.tell("send-mail.schedule").await["claimed"], 0);
     assert_eq!(story.tell("order-completed.cancelled").await, done);
     assert_eq!(story.tell("lapse-holds.schedule").await["lapsed"], 0);
+    assert_eq!(story.tell("watch.schedule").await["news"], json!([]));
     // Its mails are other mails than this story's, which SES may report long after they are gone.
     assert_eq!(story.tell("mail-feedback.batch").await, done);
 

@@ -27,6 +27,7 @@ const READERS: &[(&str, Reader)] = &[
     ("redeem-code", request),
     ("send-mail", read_as::<EventBridgeEvent>),
     ("tally", read_as::<dynamodb::Event>),
+    ("watch", read_as::<EventBridgeEvent>),
 ];
 
 /// The workspace's directory.

@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "test helpers end the test they serve"
 )]
 
@@ -11,6 +12,7 @@ pub mod faults;
 pub mod fleet;
 pub mod gate;
 pub mod points;
+pub mod policies;
 mod process;
 mod stack;
 

@@ -1,14 +1,18 @@
 //! A local stack of the test's own, in memory, and short ways to call it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use okaeri::local::{ADMIN_KEY, CHECKOUT_KEY, Options, Place, Running, WEBHOOK_SECRET, start};
+use okaeri::local::{
+    ADMIN_KEY, CHECKOUT_KEY, Call, Options, Place, Running, WEBHOOK_SECRET, start,
+};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::env::Env;
+
+use crate::policies::Recorder;
 
 /// What was answered.
 #[derive(Clone, Debug)]
@@ -297,6 +301,7 @@ fn merge(into: &mut Value, from: Value) {
 pub struct Stack {
     running: Running,
     caller: Caller,
+    recorder: Recorder,
 }
 
 impl Stack {
@@ -327,9 +332,24 @@ impl Stack {
 
     /// Starts a stack as `options` say.
     pub async fn start_with(options: Options) -> Self {
+        let recorder = Recorder::default();
+        // On AWS too, a function may do only what its role says.
+        let options = Options {
+            access: Some(recorder.access()),
+            ..options
+        };
         let running = start(options).await.expect("the local stack starts");
         let caller = Caller::new(running.url());
-        Self { running, caller }
+        Self {
+            running,
+            caller,
+            recorder,
+        }
+    }
+
+    /// What the stack's own functions have asked of AWS.
+    pub fn calls(&self) -> BTreeSet<Call> {
+        self.recorder.calls()
     }
 
     /// The stack's clock.

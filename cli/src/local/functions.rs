@@ -10,7 +10,7 @@ use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use shared::http::edge;
 
-use super::LocalError;
+use super::{LocalError, access};
 
 /// What the schedule gives one run of `send-mail` or `lapse-holds`; on AWS the rest of its timeout.
 const SEND_BUDGET: Duration = Duration::from_mins(2);
@@ -27,6 +27,7 @@ pub(super) struct Functions {
     pub(super) holds: Holds,
     /// Called by the table's stream.
     pub(super) tally: Tally,
+    pub(super) watch: Watch,
 }
 
 /// A function that a queue calls.
@@ -74,6 +75,17 @@ impl Holds {
     }
 }
 
+/// `watch`, called by the schedule.
+#[derive(Clone)]
+pub(super) struct Watch(watch::State);
+
+impl Watch {
+    /// One run.
+    pub(super) async fn handle(self) -> Result<(), lambda_runtime::Error> {
+        watch::handle(&self.0).await.map(drop)
+    }
+}
+
 /// `tally`, called by the table's stream.
 #[derive(Clone)]
 pub(super) struct Tally(tally::State);
@@ -95,36 +107,44 @@ pub(super) async fn load(
     settings: &BTreeMap<String, String>,
     clock: &Clock,
 ) -> Result<Functions, LocalError> {
-    let env = || Env::from_map(settings.clone());
+    // Each has an access key of its own, by which the stand-ins can tell who asks.
+    let env = |function: &str| {
+        let mut settings = settings.clone();
+        settings.insert("AWS_ACCESS_KEY_ID".to_owned(), access::key_of(function));
+        Env::from_map(settings)
+    };
     let named =
         |function: &'static str| move |cause: StartError| LocalError::Function { function, cause };
-    let promotions = create_promotion::State::load(&env(), clock.clone())
+    let promotions = create_promotion::State::load(&env("create-promotion"), clock.clone())
         .await
         .map_err(named("create-promotion"))?;
-    let redemptions = redeem_code::State::load(&env(), clock.clone())
+    let redemptions = redeem_code::State::load(&env("redeem-code"), clock.clone())
         .await
         .map_err(named("redeem-code"))?;
-    let webhooks = receive_order::State::load(&env(), clock.clone())
+    let webhooks = receive_order::State::load(&env("receive-order"), clock.clone())
         .await
         .map_err(named("receive-order"))?;
-    let landing = landing::State::load(&env(), clock.clone())
+    let landing = landing::State::load(&env("landing"), clock.clone())
         .await
         .map_err(named("landing"))?;
-    let orders = order_completed::State::load(&env(), clock.clone())
+    let orders = order_completed::State::load(&env("order-completed"), clock.clone())
         .await
         .map_err(named("order-completed"))?;
-    let feedback = mail_feedback::State::load(&env(), clock.clone())
+    let feedback = mail_feedback::State::load(&env("mail-feedback"), clock.clone())
         .await
         .map_err(named("mail-feedback"))?;
-    let mail = send_mail::State::load(&env(), clock.clone())
+    let mail = send_mail::State::load(&env("send-mail"), clock.clone())
         .await
         .map_err(named("send-mail"))?;
-    let holds = lapse_holds::State::load(&env(), clock.clone())
+    let holds = lapse_holds::State::load(&env("lapse-holds"), clock.clone())
         .await
         .map_err(named("lapse-holds"))?;
-    let tally = tally::State::load(&env(), clock.clone())
+    let tally = tally::State::load(&env("tally"), clock.clone())
         .await
         .map_err(named("tally"))?;
+    let watch = watch::State::load(&env("watch"), clock.clone())
+        .await
+        .map_err(named("watch"))?;
     let router = create_promotion::router(promotions)
         .merge(redeem_code::router(redemptions))
         .merge(receive_order::router(webhooks))
@@ -137,5 +157,6 @@ pub(super) async fn load(
         mail: Mail(mail),
         holds: Holds(holds),
         tally: Tally(tally),
+        watch: Watch(watch),
     })
 }

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_runtime::Error;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use super::functions::{Consumer, Holds, Mail, Tally};
+use super::functions::{Consumer, Holds, Mail, Tally, Watch};
 use super::queue::{Delivery, Queue};
 use super::stream::{Batch, Stream};
 
@@ -21,6 +21,8 @@ const STREAM_BATCH: usize = 100;
 const STREAM_PAUSE: Duration = Duration::from_millis(100);
 /// How often `send-mail` and `lapse-holds` are called; on AWS each minute.
 const SEND_EVERY: Duration = Duration::from_secs(1);
+/// How often `watch` is called, as on AWS; also after the clock was moved. Source: its schedule in the template.
+const LOOK_EVERY: Duration = Duration::from_mins(15);
 /// How often a failed run of either is tried again before the caller is told.
 const SEND_TRIES: u32 = 5;
 
@@ -147,6 +149,7 @@ pub(super) struct Worker {
     holds: Holds,
     mail_turn: Mutex<()>,
     stats: StreamSource,
+    watch: Watch,
 }
 
 impl Worker {
@@ -156,6 +159,7 @@ impl Worker {
         mail: Mail,
         holds: Holds,
         stats: StreamSource,
+        watch: Watch,
     ) -> Self {
         Self {
             orders,
@@ -164,6 +168,7 @@ impl Worker {
             holds,
             mail_turn: Mutex::new(()),
             stats,
+            watch,
         }
     }
 
@@ -200,13 +205,19 @@ impl Worker {
                 .any(|source| source.queue.next_at().is_some());
             self.stats.drain().await;
             if sent == 0 && lapsed == 0 && !queued {
+                self.look().await;
                 return Ok(());
             }
         }
     }
 
     async fn keep_schedule(&self, mut stopped: watch::Receiver<bool>) {
+        let mut looked: Option<Instant> = None;
         while !*stopped.borrow() {
+            if looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+                self.look().await;
+                looked = Some(Instant::now());
+            }
             self.hear_from_ses().await;
             {
                 let _turn = self.mail_turn.lock().await;
@@ -229,6 +240,13 @@ impl Worker {
     async fn hear_from_ses(&self) {
         let _turn = self.feedback.turn.lock().await;
         self.feedback.drain().await;
+    }
+
+    /// Runs `watch`. It only tells: a failed run holds nothing up.
+    async fn look(&self) {
+        if let Err(error) = run(Box::pin(self.watch.clone().handle())).await {
+            tracing::error!(%error, "watch failed; it runs again in a quarter of an hour");
+        }
     }
 
     async fn send_due(&self) -> Result<usize, Error> {

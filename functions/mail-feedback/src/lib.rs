@@ -13,6 +13,7 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::outbox::MailId;
 use shared::env::{Env, StartError};
+use shared::metrics::Metrics;
 use shared::store::{Heard, Store, StoreError, SuppressionReason};
 
 use event::{Malformed, News, Report};
@@ -21,6 +22,7 @@ use event::{Malformed, News, Report};
 #[derive(Clone, Debug)]
 pub struct State {
     store: Arc<Store>,
+    metrics: Metrics,
     clock: Clock,
 }
 
@@ -37,6 +39,7 @@ impl State {
         let aws = Aws::from_env(env)?;
         Ok(Self {
             store: Arc::new(Store::connect(env, &aws)?),
+            metrics: Metrics::from_env(env),
             clock,
         })
     }
@@ -100,16 +103,16 @@ async fn take_in(state: &State, record: &SqsMessage) -> Result<(), RecordError> 
     };
     match news {
         News::Taken => {}
-        News::Delivered => count(store, mail_id, Heard::Delivered, now).await?,
-        News::SoftBounced => count(store, mail_id, Heard::SoftBounced, now).await?,
+        News::Delivered => count(state, mail_id, Heard::Delivered, now).await?,
+        News::SoftBounced => count(state, mail_id, Heard::SoftBounced, now).await?,
         News::Bounced => {
             suppress(store, mail_id, SuppressionReason::Bounced, now).await?;
-            count(store, mail_id, Heard::Bounced, now).await?;
+            count(state, mail_id, Heard::Bounced, now).await?;
             judge_rates(store, now).await?;
         }
         News::Complained => {
             suppress(store, mail_id, SuppressionReason::Complained, now).await?;
-            count(store, mail_id, Heard::Complained, now).await?;
+            count(state, mail_id, Heard::Complained, now).await?;
             judge_rates(store, now).await?;
         }
         News::Rejected { .. } => {
@@ -122,13 +125,23 @@ async fn take_in(state: &State, record: &SqsMessage) -> Result<(), RecordError> 
 
 /// Counts what was heard of a mail, once.
 async fn count(
-    store: &Store,
+    state: &State,
     mail_id: &MailId,
     heard: Heard,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    if let Some(mail) = store.mail(mail_id).await? {
-        store.hear(&mail, heard, now).await?;
+    let store = &state.store;
+    let Some(mail) = store.mail(mail_id).await? else {
+        return Ok(());
+    };
+    if store.hear(&mail, heard, now).await? {
+        let metric = match heard {
+            Heard::Delivered => "MailsDelivered",
+            Heard::Bounced => "MailsBounced",
+            Heard::SoftBounced => "MailsBouncedForNow",
+            Heard::Complained => "MailsComplainedOf",
+        };
+        state.metrics.count(now, metric, 1, None);
     }
     Ok(())
 }

@@ -109,6 +109,10 @@ async fn work_off(
             codes::take_back(state, &order.order_id, now).await?;
         }
     }
+    // Only for the alarm of a source that falls silent, so it holds no order up.
+    if let Err(error) = state.checkout.store.heard_from(&order.source, now).await {
+        tracing::warn!(%error, "it is not kept that the source was heard from");
+    }
     tracing::info!(order.id = %order.order_id, order.event = ?order.kind, "worked off an order event");
     Ok(())
 }

@@ -23,6 +23,7 @@ use shared::domain::order::OrderEvent;
 use shared::env::{Env, StartError};
 use shared::http::openapi::{self, Access};
 use shared::http::{Body, Problem, body};
+use shared::metrics::Metrics;
 use shared::queue::{MAX_MESSAGE_BYTES, Queue};
 use shared::secrets::{ProviderSecrets, WebhookSecrets};
 use shared::store::Quarantine;
@@ -35,6 +36,7 @@ pub struct State {
     secrets: Arc<WebhookSecrets>,
     queue: Arc<Queue>,
     quarantine: Arc<Quarantine>,
+    metrics: Metrics,
     clock: Clock,
 }
 
@@ -49,6 +51,7 @@ impl State {
             secrets: Arc::new(WebhookSecrets::fetch(env, &aws).await?),
             queue: Arc::new(Queue::connect(env, &aws)?),
             quarantine: Arc::new(Quarantine::connect(env, &aws)?),
+            metrics: Metrics::from_env(env),
             clock,
         })
     }
@@ -312,6 +315,8 @@ async fn keep(
                 serde_json::to_string(&event).map_err(|error| Problem::unavailable(&error))?;
             if json.len() <= MAX_MESSAGE_BYTES {
                 state.queue.send(json).await?;
+                let by = Some(("Provider", scheme.name()));
+                state.metrics.count(now, "OrdersReceived", 1, by);
                 return Ok(Receipt {
                     queued: true,
                     ..Receipt::RECEIVED
@@ -324,6 +329,7 @@ async fn keep(
         .quarantine
         .keep(scheme.name(), unusable, bytes, now)
         .await?;
+    state.metrics.count(now, "Quarantined", 1, None);
     tracing::warn!(webhook.scheme = scheme.name(), reason = unusable, quarantine.id = %id, "kept an unusable webhook in quarantine");
     Ok(Receipt {
         quarantined: true,

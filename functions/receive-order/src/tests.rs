@@ -8,6 +8,8 @@ use http_body_util::BodyExt;
 use shared::http::body::MAX_BODY_BYTES;
 use tower::ServiceExt;
 
+use shared::metrics::Metrics;
+
 use super::*;
 
 const SECRET: &str = "whsec_b2thZXJpLWxvY2FsLXNlY3JldC0zMmJ5dGVzISEhIQ==";
@@ -39,6 +41,7 @@ fn state() -> State {
         secrets: Arc::new(secrets),
         queue: Arc::new(Queue::connect(&env, &aws).unwrap()),
         quarantine: Arc::new(Quarantine::connect(&env, &aws).unwrap()),
+        metrics: Metrics::from_env(&env),
         clock: Clock::default(),
     }
 }

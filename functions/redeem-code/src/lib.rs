@@ -19,6 +19,7 @@ use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
 use shared::http::openapi::{self, Access};
+use shared::metrics::Metrics;
 use shared::store::Scope;
 
 /// What each call of the function takes and answers.
@@ -45,17 +46,19 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[derive(Clone, Debug)]
 pub struct State {
     checkout: Checkout,
+    metrics: Metrics,
     clock: Clock,
 }
 
 impl State {
-    /// Reads `TABLE_NAME`, and fetches the code keys and the identity key at the same time.
+    /// Reads `TABLE_NAME` and `METRICS_NAMESPACE`, and fetches the code keys and the identity key at the same time.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         Ok(Self {
             checkout: Checkout::load(env, &Aws::from_env(env)?).await?,
+            metrics: Metrics::from_env(env),
             clock,
         })
     }

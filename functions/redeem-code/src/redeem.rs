@@ -6,6 +6,7 @@ use http::StatusCode;
 use rand::RngExt;
 use shared::checkout::{CheckoutError, Offered, Order};
 use shared::domain::order::OrderId;
+use shared::domain::redemption::Redemption;
 use shared::http::body::json;
 use shared::http::{Body, FieldError, Problem};
 
@@ -70,18 +71,19 @@ pub(crate) async fn redeem(
         written_by: format!("{:032x}", rand::rng().random::<u128>()),
         now: state.clock.now(),
     };
-    let record = match state.checkout.redeem(&order).await {
+    let redeemed = state.checkout.redeem(&order).await;
+    if let Some(outcome) = outcome(&redeemed, &order) {
+        let by = Some(("Outcome", outcome.as_str()));
+        state.metrics.count(order.now, "Redemptions", 1, by);
+    }
+    let record = match redeemed {
         Err(CheckoutError::Refused(codes)) => {
             attempts::count(&state, &request, &codes, order.now).await?;
             return Err(CheckoutError::Refused(codes).into());
         }
         redeemed => redeemed?,
     };
-    let ours = record
-        .redeemed
-        .as_ref()
-        .is_some_and(|redeemed| redeemed.written_by == order.written_by);
-    let status = if ours {
+    let status = if is_ours(&record, &order) {
         StatusCode::CREATED
     } else {
         StatusCode::OK
@@ -90,6 +92,31 @@ pub(crate) async fn redeem(
         status,
         &RedemptionAnswer::render(&state, &record, order.now).await?,
     ))
+}
+
+/// Whether this very call made the redemption.
+fn is_ours(record: &Redemption, order: &Order<'_>) -> bool {
+    let redeemed = record.redeemed.as_ref();
+    redeemed.is_some_and(|redeemed| redeemed.written_by == order.written_by)
+}
+
+/// The word under which a call counts: what it made, or the first reason against it; none for a repetition.
+fn outcome(redeemed: &Result<Redemption, CheckoutError>, order: &Order<'_>) -> Option<String> {
+    let word = match redeemed {
+        Ok(record) if !is_ours(record, order) => return None,
+        Ok(_) if order.hold.is_some() => "held",
+        Ok(_) => "redeemed",
+        Err(CheckoutError::Refused(codes)) => {
+            let reason = codes.iter().find_map(|code| code.verdict.err())?;
+            let word = serde_json::to_value(reason).ok()?;
+            return word.as_str().map(str::to_owned);
+        }
+        Err(CheckoutError::Nothing) => "nothing",
+        Err(CheckoutError::AlreadyRedeemed) => "order-already-redeemed",
+        Err(CheckoutError::Cancelled) => "order-cancelled",
+        Err(CheckoutError::Store(_) | CheckoutError::Keys(_)) => "unavailable",
+    };
+    Some(word.to_owned())
 }
 
 /// Read a redemption

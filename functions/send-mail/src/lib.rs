@@ -20,6 +20,7 @@ use shared::domain::outbox::{MailId, MailState, OutboxMail};
 use shared::domain::sending::{PauseReason, SendingPause};
 use shared::env::{Env, StartError};
 use shared::mailer::{Mailer, SendError, Shop};
+use shared::metrics::Metrics;
 use shared::secrets::{CodeKeys, fetch_identity_key};
 use shared::store::{Block, Claim, MailChange, Store, StoreError};
 
@@ -56,6 +57,7 @@ pub struct State {
     code_keys: Arc<CodeKeys>,
     shop: Arc<Shop>,
     pacer: Arc<Pacer>,
+    metrics: Metrics,
     clock: Clock,
 }
 
@@ -75,6 +77,7 @@ impl State {
             code_keys: Arc::new(CodeKeys::fetch(env, &aws).await?),
             shop: Arc::new(shop),
             pacer: Arc::default(),
+            metrics: Metrics::from_env(env),
             clock,
         })
     }
@@ -158,6 +161,10 @@ pub async fn handle(state: &State, budget: Duration) -> Result<Report, lambda_ru
             run.page().await?;
         }
         if run.report.stopped.is_some() || run.report.claimed == done_before {
+            let sent = u64::try_from(run.report.sent).unwrap_or(u64::MAX);
+            state
+                .metrics
+                .count(state.clock.now(), "MailsSent", sent, None);
             return Ok(run.report);
         }
     }

@@ -55,7 +55,7 @@ impl fmt::Display for OrderId {
 }
 
 /// Where an order came from: any word `[a-z0-9-]{1,32}`. Only `amazon` has a meaning: its buyers are never mailed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Source(String);
 

@@ -165,6 +165,22 @@ impl Outcomes {
         self.at_least(200, 5)
     }
 
+    /// Bounces and complaints in ten-thousandths of the mails of known outcome, rounded down, which agrees with the limits above;
+    /// zero while there are too few to judge.
+    pub fn rates(self) -> (u64, u64) {
+        let rate = |count: u64, from: u64| {
+            if self.known < JUDGED_FROM || count < from {
+                0
+            } else {
+                count.saturating_mul(10_000) / self.known
+            }
+        };
+        (
+            rate(self.bounced, 0),
+            rate(self.complained, COMPLAINTS_FROM),
+        )
+    }
+
     /// Compares with rates in ten-thousandths, without rounding.
     fn at_least(self, bounced: u64, complained: u64) -> Option<PauseReason> {
         let reaches =

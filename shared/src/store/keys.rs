@@ -9,7 +9,7 @@ use crate::domain::channel::Channel;
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
-use crate::domain::order::{OrderEventKind, OrderId};
+use crate::domain::order::{OrderEventKind, OrderId, Source};
 use crate::domain::outbox::MailId;
 use crate::domain::results::ArmRow;
 use crate::domain::stats::{Place, Row, Subject};
@@ -261,6 +261,21 @@ pub(super) fn outcomes(day: &str, part: &str) -> Key {
 
 /// What the sort keys of those parts begin with.
 pub(super) const PART_PREFIX: &str = "part#";
+
+/// Partition of what `watch` looks at and has told.
+pub(super) const WATCH: &str = "watch";
+/// What the sort keys of sources begin with.
+pub(super) const SOURCE_PREFIX: &str = "source#";
+
+/// When a source of orders was heard from.
+pub(super) fn source(source: &Source) -> Key {
+    Key::new(WATCH, format!("{SOURCE_PREFIX}{}", source.as_str()))
+}
+
+/// What staff were told.
+pub(super) fn told() -> Key {
+    Key::new(WATCH, "told")
+}
 
 /// The passing bounces of a person's address.
 pub(super) fn soft_bounces(person: &PersonHash) -> Key {

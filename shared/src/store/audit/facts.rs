@@ -115,9 +115,10 @@ fn nowhere() -> Key {
 }
 
 /// Kinds of items that nothing is compared with.
-const UNCOMPARED: [&str; 10] = [
+const UNCOMPARED: [&str; 11] = [
     keys::API_KEYS,
     keys::SENDING,
+    keys::WATCH,
     "idempotency",
     "attempts",
     "person",
