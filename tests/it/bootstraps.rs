@@ -34,7 +34,7 @@ const SAMPLE_TOKEN: &str = "UNSUBSCRIBE_TOKEN";
 /// Secrets and personal data in the samples.
 const SECRETS: [&str; 5] = [ADMIN_KEY, CHECKOUT_KEY, WEBHOOK_SECRET, "hanako", "花子"];
 
-/// The directory of the binaries, or `None` if there is none and none is required.
+/// The directory of what `cargo lambda build` made, or `None` if there is none and none is required.
 fn bootstraps() -> Option<PathBuf> {
     let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
     let directory = set("OKAERI_BOOTSTRAPS").map(|directory| events::root().join(directory));
@@ -59,8 +59,8 @@ struct Function {
 
 impl Function {
     /// Starts it with nothing in its environment but `settings` and what Lambda sets. It is killed with its value.
-    async fn start(binary: &Path, settings: &BTreeMap<String, String>) -> Self {
-        let name = binary.file_name().unwrap().to_str().unwrap();
+    async fn start(name: &str, bootstraps: &Path, settings: &BTreeMap<String, String>) -> Self {
+        let binary = bootstraps.join(name).join("bootstrap");
         let api = Simulator::builder()
             .function_name(name)
             .invocation_timeout(TIMEOUT)
@@ -69,7 +69,7 @@ impl Function {
             .unwrap();
         let log = NamedTempFile::new().unwrap();
         let output = log.reopen().unwrap();
-        let process = Command::new(binary)
+        let process = Command::new(&binary)
             .env_clear()
             .envs(api.lambda_env_vars())
             .envs(settings)
@@ -127,7 +127,7 @@ impl Story {
         prepare_table(settings.clone(), stack.clock().now()).await;
         let mut functions = BTreeMap::new();
         for name in events::functions() {
-            let function = Function::start(&bootstraps.join(&name), &settings).await;
+            let function = Function::start(&name, bootstraps, &settings).await;
             functions.insert(name, function);
         }
         Self {
