@@ -273,7 +273,8 @@ async fn deploy(tools: &Tools, directory: &Path, endpoint: &str) -> Value {
             .current_dir(directory);
         command
     };
-    let deployed = sam(&["deploy", "--template-file"])
+    let deployed = sam(&["deploy"])
+        .arg("--template-file")
         .arg(tools.build.join("template.yaml"))
         .args([
             "--s3-bucket",
@@ -297,7 +298,9 @@ async fn deploy(tools: &Tools, directory: &Path, endpoint: &str) -> Value {
         said(&deployed.stdout),
         said(&deployed.stderr)
     );
-    let listed = sam(&["list", "stack-outputs", "--output", "json"]);
-    let listed = { listed }.output().await.expect("the SAM CLI starts");
+    let listed = sam(&["list", "stack-outputs", "--output", "json"])
+        .output()
+        .await
+        .expect("the SAM CLI starts");
     serde_json::from_slice(&listed.stdout).expect("outputs as JSON")
 }
