@@ -14,6 +14,7 @@ pub mod clock;
 pub mod domain;
 pub mod env;
 pub mod http;
+pub mod log;
 pub mod mailer;
 pub mod metrics;
 pub mod queue;

@@ -49,6 +49,7 @@ mod secrecy;
 mod shop;
 mod stats;
 mod template;
+mod tls;
 mod voiding;
 mod warnings;
 mod watch;

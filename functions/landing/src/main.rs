@@ -1,6 +1,5 @@
 //! The Lambda function `landing`.
 
-use lambda_http::tracing::init_default_subscriber;
 use landing::{State, router};
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
@@ -8,7 +7,7 @@ use shared::http::edge;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    init_default_subscriber();
+    shared::log::init();
     let state = State::load(&Env::process(), Clock::default())
         .await
         .map_err(StartError::logged)?;

@@ -8,7 +8,7 @@ use shared::env::{Env, StartError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    shared::log::init();
     let state = &State::load(&Env::process(), Clock::default())
         .await
         .map_err(StartError::logged)?;

@@ -57,7 +57,7 @@ impl State {
     /// [`StartError`] says what is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         Ok(Self {
-            checkout: Checkout::load(env, &Aws::from_env(env)?).await?,
+            checkout: Box::pin(Checkout::load(env, &Aws::from_env(env)?, clock.now())).await?,
             metrics: Metrics::from_env(env),
             clock,
         })

@@ -1,6 +1,6 @@
 //! The Lambda `redeem-code`.
 
-use lambda_http::{Error, run, tracing};
+use lambda_http::{Error, run};
 use shared::{
     clock::Clock,
     env::{Env, StartError},
@@ -9,7 +9,7 @@ use shared::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    shared::log::init();
     let state = redeem_code::State::load(&Env::process(), Clock::default())
         .await
         .map_err(StartError::logged)?;

@@ -1,13 +1,13 @@
 //! The Lambda function `send-mail`.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use send_mail::{State, handle};
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    shared::log::init();
     let clock = Clock::default();
     let state = State::load(&Env::process(), clock.clone())
         .await

@@ -1,13 +1,13 @@
 //! The Lambda function `watch`.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use watch::{State, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    shared::log::init();
     let state = State::load(&Env::process(), Clock::default())
         .await
         .map_err(StartError::logged)?;
