@@ -76,12 +76,13 @@ async fn answer(
 fn list<'a>(name: &str, members: impl IntoIterator<Item = Vec<(&'a str, String)>>) -> String {
     let members = members.into_iter().map(|fields| {
         let fields = fields.into_iter();
-        let fields: String = fields
+        let fields: Vec<String> = fields
             .map(|(name, value)| format!("<{name}>{value}</{name}>"))
             .collect();
-        format!("<member>{fields}</member>")
+        format!("<member>{}</member>", fields.concat())
     });
-    format!("<{name}>{}</{name}>", members.collect::<String>())
+    let members: Vec<String> = members.collect();
+    format!("<{name}>{}</{name}>", members.concat())
 }
 
 fn xml(inner: &str) -> (u16, String) {

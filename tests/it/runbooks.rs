@@ -75,7 +75,7 @@ fn words(line: &str) -> Vec<String> {
         match symbol {
             '(' => depth += 1,
             ')' => depth -= 1,
-            '"' if depth == 0 => (quoted, open) = (!quoted, true),
+            '"' if depth == 0 => quoted = !quoted,
             ' ' if !quoted && depth == 0 => {
                 if open {
                     words.push(std::mem::take(&mut word));
