@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Mint, export and void codes in bulk
     #[command(subcommand)]
     Codes(Codes),
-    /// Compare all books with the orders' records, and repair them
+    /// Compare all books with the orders' records, and repair them; or check a deployed stack
     Doctor(Doctor),
     /// Work with orders
     #[command(subcommand)]
@@ -250,6 +250,9 @@ pub(crate) struct Rebuild {
 
 #[derive(Debug, Parser)]
 pub(crate) struct Doctor {
+    /// Check this CloudFormation stack instead: mail, queues, secrets, table, alarms, clock, API, keys; nothing is written
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["repair", "table", "data"])]
+    pub(crate) stack: Option<String>,
     /// Set right what can be set right without guessing; without it nothing is written
     #[arg(long)]
     pub(crate) repair: bool,

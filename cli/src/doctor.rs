@@ -1,4 +1,4 @@
-//! `okaeri doctor`: compares all books with the orders' records, and repairs them.
+//! `okaeri doctor`: compares all books with the orders' records, and repairs them. `--stack` is in `deployed`.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -8,10 +8,13 @@ use shared::store::{AuditMode, AuditProgress, AuditReport};
 
 use crate::args::Doctor;
 use crate::table::Table;
-use crate::{CliError, write};
+use crate::{CliError, deployed, write};
 
 /// Looks, says what it found, and fails if anything is left.
 pub(crate) async fn run(options: Doctor) -> Result<(), CliError> {
+    if let Some(stack) = &options.stack {
+        return deployed::run(stack).await;
+    }
     let looked = look(&options).await;
     let report = looked.map_err(|error| CliError::NotChecked(error.to_string()))?;
     write(&told(&report))?;

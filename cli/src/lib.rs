@@ -6,6 +6,7 @@
 mod args;
 mod client;
 mod codes;
+mod deployed;
 mod doctor;
 mod keys;
 pub mod local;
@@ -39,13 +40,16 @@ pub enum CliError {
     /// The doctor could not look.
     #[error("the books could not be checked: {0}")]
     NotChecked(String),
+    /// The doctor could not look at a deployed stack, or not at all of it.
+    #[error("{0}")]
+    Unseen(String),
 }
 
 impl CliError {
     /// What the process ends with: 2 if nothing could be looked at, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotChecked(_) => 2,
+            Self::NotChecked(_) | Self::Unseen(_) => 2,
             Self::Local(_) | Self::Told(_) | Self::Output(_) | Self::Differences(_) => 1,
         }
     }

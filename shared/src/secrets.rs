@@ -104,15 +104,28 @@ impl CodeKeys {
 
 async fn read_code_keys(source: &SecretSource) -> Result<BTreeMap<u32, Arc<[u8]>>, StartError> {
     let text = source.fetch().await?;
-    let keys: BTreeMap<u32, String> = serde_json::from_str(&text)
-        .map_err(|_| source.unusable("it is not a JSON object of version → key".to_owned()))?;
+    code_keys(&text).map_err(|why| source.unusable(why))
+}
+
+fn code_keys(text: &str) -> Result<BTreeMap<u32, Arc<[u8]>>, String> {
+    // The parser's message is left out: it may quote the secret.
+    let keys: BTreeMap<u32, String> = serde_json::from_str(text)
+        .map_err(|_| "it is not a JSON object of version → key".to_owned())?;
     if keys.is_empty() || keys.values().any(|key| key.len() < MIN_SECRET_BYTES) {
-        return Err(source.unusable(format!("every key needs at least {MIN_SECRET_BYTES} bytes")));
+        return Err(format!("every key needs at least {MIN_SECRET_BYTES} bytes"));
     }
     Ok(keys
         .into_iter()
         .map(|(version, key)| (version, Arc::from(key.as_bytes())))
         .collect())
+}
+
+/// The versions in a secret's text, if [`CodeKeys::fetch`] would take it.
+///
+/// # Errors
+/// What is wrong with it, in words that quote nothing of it.
+pub fn code_key_versions(text: &str) -> Result<Vec<u32>, String> {
+    code_keys(text).map(|keys| keys.into_keys().collect())
 }
 
 impl fmt::Debug for CodeKeys {
@@ -128,10 +141,19 @@ impl fmt::Debug for CodeKeys {
 pub async fn fetch_identity_key(env: &Env, aws: &Aws<'_>) -> Result<IdentityKey, StartError> {
     let source = SecretSource::from_env(env, aws, "IDENTITY_KEY_SECRET")?;
     let text = source.fetch().await?;
-    if text.len() < MIN_SECRET_BYTES {
-        return Err(source.unusable(format!("it needs at least {MIN_SECRET_BYTES} bytes")));
-    }
+    check_identity_key(&text).map_err(|why| source.unusable(why))?;
     Ok(IdentityKey::from_secret(text.as_bytes()))
+}
+
+/// Whether [`fetch_identity_key`] would take a secret's text.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_identity_key(text: &str) -> Result<(), String> {
+    if text.len() < MIN_SECRET_BYTES {
+        return Err(format!("it needs at least {MIN_SECRET_BYTES} bytes"));
+    }
+    Ok(())
 }
 
 /// One provider's webhook secrets: the current one first, then those still valid while a sender rotates.
@@ -212,7 +234,11 @@ impl WebhookSecrets {
         Self::read(&source.fetch().await?).map_err(|why| source.unusable(why))
     }
 
-    fn read(text: &str) -> Result<Self, String> {
+    /// Reads the secret's text.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that quote nothing of it.
+    pub fn read(text: &str) -> Result<Self, String> {
         // The parser's message is left out: it may quote the secret.
         let text: WebhookSecretsText =
             serde_json::from_str(text).map_err(|_| "it is not of the expected form".to_owned())?;

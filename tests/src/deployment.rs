@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use crate::Caller;
 
 /// Name of the CloudFormation stack.
-const STACK: &str = "okaeri-test";
+pub const STACK: &str = "okaeri-test";
 /// The emulator asks for some, and looks at none.
 const CREDENTIALS: [(&str, &str); 5] = [
     ("AWS_ACCESS_KEY_ID", "test"),

@@ -36,6 +36,24 @@ pub(crate) struct Removed {
     addresses: u32,
     /// What follow-ups had counted about them.
     counters: u32,
+    /// What is left to do by hand, in sentences: the table knows nothing of events that wait elsewhere.
+    next_steps: Vec<String>,
+}
+
+/// Where orders of theirs may still wait, quoted whole.
+const ELSEWHERE: &str = "Delete what dead letters and quarantine hold of them: okaeri orders forget --email ADDRESS; else the former go within 14 days, the latter within 30.";
+/// For mails that were claimed before the person was forgotten.
+const IN_FLIGHT: &str =
+    "Call again in a quarter of an hour, to remove what mails on their way still hold.";
+
+/// What is left to do when so many mails were on their way.
+fn next_steps(mails_in_flight: u32) -> Vec<String> {
+    let again = (mails_in_flight > 0).then_some(IN_FLIGHT);
+    again
+        .into_iter()
+        .chain([ELSEWHERE])
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Forget a person
@@ -66,5 +84,17 @@ pub(crate) async fn forget(
         mails_in_flight: forgotten.mails_in_flight,
         addresses: forgotten.addresses,
         counters: forgotten.counters,
+        next_steps: next_steps(forgotten.mails_in_flight),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_told_to_call_again_only_while_mails_are_on_their_way() {
+        assert_eq!(next_steps(0), [ELSEWHERE]);
+        assert_eq!(next_steps(1), [IN_FLIGHT, ELSEWHERE]);
+    }
 }
