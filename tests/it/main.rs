@@ -14,6 +14,7 @@ mod bootstraps;
 mod bound_codes;
 mod bulk;
 mod buyers;
+mod cost;
 mod crash;
 mod doctor;
 mod events;
