@@ -10,6 +10,7 @@
 mod arms;
 mod attempts;
 mod automatic;
+mod bench;
 mod bootstraps;
 mod bound_codes;
 mod bulk;
