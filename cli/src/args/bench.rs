@@ -25,7 +25,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub(crate) most_redemptions: u64,
     /// With `--flat`, draw the figures into this SVG file too
-    #[arg(long, value_name = "FILE", requires = "flat")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["redeem", "mixed", "hot"])]
     pub(crate) plot: Option<PathBuf>,
 }
 
