@@ -7,8 +7,10 @@ use shared::domain::code::{PromotionId, Serial};
 
 use crate::local;
 
+mod bench;
 mod orders;
 
+pub(crate) use bench::Bench;
 pub(crate) use orders::{ForgetOrders, Quarantine, QuarantineTarget, Redrive, Replay};
 
 /// Promotion codes and thank-you mail for your own shop.
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     /// Work with statistics
     #[command(subcommand)]
     Stats(Stats),
+    /// Put a load on a stack in memory, and say what it took and asked of the table
+    Bench(Bench),
     /// Print the OpenAPI document of all HTTP functions
     Openapi,
 }

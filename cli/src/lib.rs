@@ -1,9 +1,10 @@
 //! The `okaeri` command: the local stack (`local`), API keys (`keys`), codes in bulk (`codes`), orders (`orders`),
-//! whether mails go out (`mail`), the reconciler (`doctor`), statistics (`stats`) and the OpenAPI document (`openapi`).
+//! whether mails go out (`mail`), the reconciler (`doctor`), statistics (`stats`), loads (`bench`) and the OpenAPI document (`openapi`).
 //!
 //! [`local::start`] is what the integration tests start in their own process.
 
 mod args;
+mod bench;
 mod client;
 mod codes;
 mod deployed;
@@ -73,6 +74,7 @@ pub async fn run(args: Args) -> Result<(), CliError> {
         Command::Orders(args::Orders::Quarantine(command)) => orders::quarantine(command).await?,
         Command::Stats(args::Stats::Rebuild(options)) => stats::rebuild(options).await?,
         Command::Mail(command) => mail::run(command).await?,
+        Command::Bench(options) => bench::run(options).await?,
         Command::Openapi => openapi::document(),
     };
     write(&said)

@@ -13,6 +13,7 @@ mod functions;
 mod gateway;
 mod guard;
 mod inbox;
+mod meter;
 mod pages;
 mod queue;
 mod settings;
@@ -43,6 +44,7 @@ use engine::Engine;
 use feedback::Publisher;
 use functions::Functions;
 use inbox::{Inbox, Limits};
+pub use meter::{Asked, Meter, Usage};
 use queue::Queue;
 use worker::{EventSource, StreamSource, Worker};
 
@@ -89,6 +91,8 @@ pub struct Options {
     pub settings: BTreeMap<String, String>,
     /// What the functions may ask of AWS; everything if absent.
     pub access: Option<Access>,
+    /// What counts the requests to the table, and the units they use.
+    pub meter: Option<Meter>,
 }
 
 impl Default for Options {
@@ -101,6 +105,7 @@ impl Default for Options {
             ses_events: true,
             settings: BTreeMap::new(),
             access: None,
+            meter: None,
         }
     }
 }
@@ -287,7 +292,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         data.table().as_deref(),
         &data.stream(),
         &clock,
-        access.clone(),
+        (access.clone(), options.meter),
     )?;
     let (private, aws_url) = bind_private().await?;
 
@@ -391,7 +396,12 @@ pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let data = Data::open(&Place::Directory(path.to_owned()))?;
     let clock = Clock::default();
     clock.advance(data.clock_offset()?);
-    let engine = Engine::start(data.table().as_deref(), &data.stream(), &clock, None)?;
+    let engine = Engine::start(
+        data.table().as_deref(),
+        &data.stream(),
+        &clock,
+        (None, None),
+    )?;
     let settings = settings::compose("", engine.url(), "", BTreeMap::new());
     prepare_table(&engine, settings.clone(), &clock).await?;
     Ok(OpenTable {

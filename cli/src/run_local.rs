@@ -42,7 +42,7 @@ pub(crate) async fn run(args: Local) -> Result<(), CliError> {
 
 /// Warnings and errors only, unless `RUST_LOG` asks for more: standard output belongs to the person. The engine warns of
 /// every condition that does not hold, which is how conditions work.
-fn log_to_standard_error() {
+pub(crate) fn log_to_standard_error() {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,dynoxide=error".to_owned());
     let filter = tracing_subscriber::EnvFilter::new(filter);
     let logger = tracing_subscriber::fmt()

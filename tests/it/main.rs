@@ -10,10 +10,12 @@
 mod arms;
 mod attempts;
 mod automatic;
+mod bench;
 mod bootstraps;
 mod bound_codes;
 mod bulk;
 mod buyers;
+mod cost;
 mod crash;
 mod deployed_doctor;
 mod doctor;

@@ -84,7 +84,7 @@ async fn judge(State(access): State<Access>, request: Request, next: Next) -> Re
 }
 
 /// The function that signed a request; `None` if somebody else did.
-fn function(headers: &HeaderMap) -> Option<String> {
+pub(super) fn function(headers: &HeaderMap) -> Option<String> {
     let signature = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (_, credential) = signature.split_once("Credential=")?;
     let (key, _) = credential.split_once('/')?;

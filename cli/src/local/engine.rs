@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::LocalError;
 use super::access::{self, Access};
+use super::meter::{self, Meter};
 use super::stream::{self, Stream};
 
 /// How often expired items are deleted. AWS takes up to days; nothing may depend on it.
@@ -40,12 +41,13 @@ impl Engine {
     /// `SQLite` commits to its write-ahead log with `synchronous = FULL` before the engine answers, so an answered write
     /// survives the death of the process and of the machine. Items on file expire by the machine's clock (the engine takes
     /// another only in memory), so they may be deleted later than the stack's clock says, never earlier.
-    /// What is written to redemptions and mails is named in `stream` until it was counted. `access` judges what functions ask.
+    /// What is written to redemptions and mails is named in `stream` until it was counted. `access` judges what functions ask, `meter` counts what
+    /// everybody does.
     pub(super) fn start(
         file: Option<&Path>,
         stream: &Path,
         clock: &Clock,
-        access: Option<Access>,
+        (access, meter): (Option<Access>, Option<Meter>),
     ) -> Result<Self, LocalError> {
         let failed = |error: &dyn std::fmt::Display| LocalError::Engine(error.to_string());
         let database = match file {
@@ -58,7 +60,8 @@ impl Engine {
         let (front, url) = listen()?;
         let (inner, inner_url) = listen()?;
         let inner_url = inner_url.parse().map_err(|error| failed(&error))?;
-        let router = access::judged(stream::front(inner_url, Arc::clone(&stream)), access);
+        let router = meter::metered(stream::front(inner_url, Arc::clone(&stream)), meter);
+        let router = access::judged(router, access);
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()

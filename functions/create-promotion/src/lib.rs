@@ -13,7 +13,7 @@ mod samples;
 mod stats;
 mod warnings;
 
-pub use listing::CSV_HEADER;
+pub use listing::{CSV_HEADER, csv_of};
 
 use std::sync::Arc;
 

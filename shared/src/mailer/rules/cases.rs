@@ -10,7 +10,7 @@ use shared::mailer::template::reminders;
 use shared::mailer::{MailInput, Offer, Reason, RenderedMail, render};
 
 /// Offers by name: promotion terms without their name.
-const OFFERS: [(&str, &str); 7] = [
+pub(crate) const OFFERS: [(&str, &str); 7] = [
     (
         "percent",
         r#""currency":"JPY","benefit":{"type":"percent_off","percent":10,"max_discount":3000},"products":{"include":["x"]},"minimum":{"subtotal":3000,"quantity":2}"#,
@@ -43,7 +43,7 @@ const OFFERS: [(&str, &str); 7] = [
 
 /// Who reads a mail, and from whom it comes.
 #[derive(Clone, Copy)]
-struct Situation {
+pub(crate) struct Situation {
     name: &'static str,
     customer: Option<&'static str>,
     shop: &'static str,
@@ -52,7 +52,7 @@ struct Situation {
 }
 
 /// A buyer who gave a name.
-const NAMED: Situation = Situation {
+pub(crate) const NAMED: Situation = Situation {
     name: "named",
     customer: Some("花子"),
     shop: "はなこ商店",
@@ -176,7 +176,8 @@ pub(crate) fn all() -> Result<Vec<Case>, Box<dyn Error>> {
     Ok(cases)
 }
 
-fn case(
+/// One of them.
+pub(crate) fn case(
     reminder: bool,
     language: &'static str,
     (offer_name, terms): (&str, &str),
