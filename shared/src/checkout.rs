@@ -6,13 +6,11 @@ mod resolve;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use crate::aws::Aws;
 use crate::domain::identity::IdentityKey;
 use crate::env::{Env, StartError};
 use crate::secrets::{CodeKeys, fetch_identity_key};
-use crate::store::{Freshness, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 pub use redeem::Order;
 pub use resolve::{
@@ -31,21 +29,16 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// Reads `TABLE_NAME`, fetches the code keys and the identity key, and looks up the promotions that apply by themselves, all at
-    /// the same time. The look-up opens the connection to the table, so that the first call need not: Lambda gives a start more
-    /// of a processor than a call. If it fails, the first call does without.
+    /// Reads `TABLE_NAME`, and fetches the code keys and the identity key, while the connection to the table is opened, so that the
+    /// first call need not: Lambda gives a start more of a processor than a call.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
-    pub async fn load(env: &Env, aws: &Aws<'_>, now: DateTime<Utc>) -> Result<Self, StartError> {
+    pub async fn load(env: &Env, aws: &Aws<'_>) -> Result<Self, StartError> {
         let store = Store::connect(env, aws)?;
         let secrets =
             async { tokio::try_join!(CodeKeys::fetch(env, aws), fetch_identity_key(env, aws)) };
-        let looked_up = store.automatic_promotions(Freshness::Remembered, now);
-        let (secrets, looked_up) = tokio::join!(secrets, looked_up);
-        if let Err(error) = looked_up {
-            tracing::warn!(%error, "the table did not answer at the start");
-        }
+        let (secrets, ()) = tokio::join!(secrets, store.open_connection());
         let (code_keys, identity) = secrets?;
         Ok(Self {
             store: Arc::new(store),

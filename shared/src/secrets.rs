@@ -1,6 +1,6 @@
 //! Keys from Secrets Manager, fetched when a function starts. Nothing here shows a secret in `Debug` or in an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,11 +8,16 @@ use aws_sdk_secretsmanager::Client;
 use serde::Deserialize;
 
 use crate::aws::{Aws, describe};
+use crate::domain::code::{CodeKey, PromotionId};
 use crate::domain::identity::IdentityKey;
+use crate::domain::promotion::Promotion;
 use crate::env::{Env, StartError};
 
 /// Shortest secret that is taken as a key, in bytes: 256 bits if random, and never an empty one, which HMAC would accept.
 const MIN_SECRET_BYTES: usize = 32;
+
+/// Most promotions whose keys are kept, about 1 KB each; beyond it they are derived afresh.
+const MAX_DERIVED: usize = 1_000;
 
 /// A secret in Secrets Manager.
 struct SecretSource {
@@ -53,6 +58,8 @@ impl SecretSource {
 pub struct CodeKeys {
     source: SecretSource,
     keys: RwLock<BTreeMap<u32, Arc<[u8]>>>,
+    /// Keys of promotions that were used: deriving one takes longer than opening a code. What they are derived from never changes.
+    derived: RwLock<HashMap<PromotionId, Arc<CodeKey>>>,
 }
 
 impl CodeKeys {
@@ -66,26 +73,45 @@ impl CodeKeys {
         Ok(Self {
             source,
             keys: RwLock::new(keys),
+            derived: RwLock::default(),
         })
     }
 
-    /// Version and key that new promotions take.
+    /// Version that new promotions take.
     ///
     /// # Errors
     /// [`StartError::Secret`] if there is none (refused at the start, so this does not happen).
-    pub fn newest(&self) -> Result<(u32, Arc<[u8]>), StartError> {
+    pub fn newest(&self) -> Result<u32, StartError> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let newest = keys
-            .last_key_value()
-            .map(|(version, key)| (*version, Arc::clone(key)));
+        let newest = keys.last_key_value().map(|(version, _)| *version);
         newest.ok_or_else(|| self.source.unusable("it holds no key".to_owned()))
     }
 
-    /// The key of `version`; an unknown version causes one fetch, since a version may have been added meanwhile.
+    /// The key that seals and opens a promotion's codes. A master key of unknown version causes one fetch, since a version may have
+    /// been added meanwhile.
     ///
     /// # Errors
     /// [`StartError::Secret`] if the version is unknown even then.
-    pub async fn version(&self, version: u32) -> Result<Arc<[u8]>, StartError> {
+    pub async fn of(&self, promotion: &Promotion) -> Result<Arc<CodeKey>, StartError> {
+        if let Some(known) = self.derived_for(&promotion.id) {
+            return Ok(known);
+        }
+        let master_key = self.version(promotion.master_key_version).await?;
+        let key = Arc::new(promotion.code_key(&master_key));
+        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
+        if derived.len() >= MAX_DERIVED {
+            derived.clear();
+        }
+        derived.insert(promotion.id.clone(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn derived_for(&self, id: &PromotionId) -> Option<Arc<CodeKey>> {
+        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
+        derived.get(id).cloned()
+    }
+
+    async fn version(&self, version: u32) -> Result<Arc<[u8]>, StartError> {
         let known = self
             .keys
             .read()

@@ -152,6 +152,17 @@ impl Store {
         answer.item.map(read).transpose()
     }
 
+    /// Opens the connection to the table by a read whose answer nobody wants. If it fails, the first read that somebody wants tells.
+    pub async fn open_connection(&self) {
+        let nothing = keys::Key {
+            pk: "nothing".to_owned(),
+            sk: "nothing".to_owned(),
+        };
+        if let Err(error) = self.get::<serde::de::IgnoredAny>(&nothing).await {
+            tracing::warn!(%error, "the table did not answer at the start");
+        }
+    }
+
     /// All items of one partition whose sort key starts with `prefix`, strongly consistent, in order.
     async fn query_prefix<T: DeserializeOwned>(
         &self,

@@ -271,6 +271,10 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if asks_for_an_empty_key(&headers, &body) {
+        let refusal = json!({"__type": "com.amazon.coral.validate#ValidationException", "message": EMPTY_KEY});
+        return (StatusCode::BAD_REQUEST, refusal.to_string()).into_response();
+    }
     let changes = changes(&headers, &body);
     // A task of its own: a caller who hangs up does not stop the engine, which may write all the same.
     let passed = tokio::spawn(async move {
@@ -300,11 +304,29 @@ async fn pass_on(
     passed.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
+/// What `DynamoDB` says to [`asks_for_an_empty_key`].
+const EMPTY_KEY: &str = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an \
+                         empty string value.";
+
+/// Whether a query compares a key with an empty text, as one for sort keys that begin with nothing does: the engine answers it,
+/// and `DynamoDB` refuses it.
+fn asks_for_an_empty_key(headers: &HeaderMap, body: &[u8]) -> bool {
+    if !operation(headers).is_some_and(|target| target.ends_with(".Query")) {
+        return false;
+    }
+    let query: Value = serde_json::from_slice(body).unwrap_or_default();
+    let values = query.get("ExpressionAttributeValues");
+    let mut values = values.and_then(Value::as_object).into_iter().flatten();
+    values.any(|(_, value)| value.get("S").is_some_and(|text| text == ""))
+}
+
+fn operation(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-amz-target")?.to_str().ok()
+}
+
 /// The items that `tally` counts and a request would write.
 fn changes(headers: &HeaderMap, body: &[u8]) -> Vec<Change> {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok());
+    let target = operation(headers);
     let writes = ["PutItem", "UpdateItem", "TransactWriteItems"]
         .iter()
         .any(|operation| target.is_some_and(|target| target.ends_with(operation)));
@@ -344,6 +366,20 @@ fn collect(value: &Value, found: &mut Vec<Change>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_for_an_empty_key_is_refused_as_dynamodb_does() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-amz-target", "DynamoDB_20120810.Query".parse().unwrap());
+        let query = |prefix: &str| {
+            json!({"ExpressionAttributeValues": {":pk": {"S": "order#1"}, ":prefix": {"S": prefix}}}).to_string()
+        };
+        assert!(asks_for_an_empty_key(&headers, query("").as_bytes()));
+        assert!(!asks_for_an_empty_key(
+            &headers,
+            query("marker#").as_bytes()
+        ));
+    }
 
     #[test]
     fn what_a_transaction_writes_to_redemptions_and_mails_of_the_table_is_noted() {

@@ -239,12 +239,8 @@ async fn page(
             cursor: None,
         });
     }
-    let master_key = state
-        .code_keys
-        .version(promotion.master_key_version)
-        .await?;
+    let key = state.code_keys.of(promotion).await?;
     let (listed, next) = list_single_use(state, known, batch, start, limit).await?;
-    let key = promotion.code_key(&master_key);
     let codes = listed
         .into_iter()
         .map(|code| row(&key, promotion, code, now))

@@ -201,9 +201,8 @@ impl<'a> Finder<'a> {
         let Some(known) = self.promotion(&code.promotion_id()).await? else {
             return Ok(None);
         };
-        let version = known.promotion.master_key_version;
-        let master_key = self.state.code_keys.version(version).await?;
-        let serial = known.promotion.code_key(&master_key).open(code);
+        let code_key = self.state.code_keys.of(&known.promotion).await?;
+        let serial = code_key.open(code);
         let minted = serial.filter(|serial| serial.is_thank_you() || serial.get() < known.minted);
         Ok(minted.map(|serial| Found::SingleUse(known, serial)))
     }

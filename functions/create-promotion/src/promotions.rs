@@ -148,7 +148,7 @@ pub(crate) async fn create(
             refuse_one_too_many(&state, now).await?;
         }
     }
-    let (master_key_version, _) = state.code_keys.newest()?;
+    let master_key_version = state.code_keys.newest()?;
     loop {
         let keys = KeyRef {
             salt: rand::rng().random(),

@@ -105,16 +105,13 @@ pub(crate) async fn preview(
         }
     };
     let promotion = promotion_of(&state, variant, now).await?;
-    let master_key = state
-        .code_keys
-        .version(promotion.master_key_version)
-        .await?;
+    let code_key = state.code_keys.of(&promotion).await?;
     let unsubscribe_url = state.shop.unsubscribe_url(NO_TOKEN);
     let sample = Sample {
         terms: &follow_up.terms,
         variant,
         promotion: &promotion,
-        code_key: &promotion.code_key(&master_key),
+        code_key: &code_key,
         shop: &state.shop,
         locale: body.locale.as_deref(),
         customer_name: body.customer_name.as_deref(),

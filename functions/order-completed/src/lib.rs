@@ -35,7 +35,7 @@ impl State {
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         let aws = Aws::from_env(env)?;
         Ok(Self {
-            checkout: Box::pin(Checkout::load(env, &aws, clock.now())).await?,
+            checkout: Box::pin(Checkout::load(env, &aws)).await?,
             zone: env.parse_or("TIME_ZONE", Tz::UTC)?,
             clock,
         })

@@ -110,12 +110,8 @@ async fn seal(
         ))
     };
     let promotion = known.ok_or_else(missing)?.promotion;
-    let master_key = state
-        .checkout
-        .code_keys
-        .version(promotion.master_key_version)
-        .await?;
-    Ok(promotion.code_key(&master_key).seal(serial).reveal())
+    let code_key = state.checkout.code_keys.of(&promotion).await?;
+    Ok(code_key.seal(serial).reveal())
 }
 
 fn answer(code: &RedeemedCode, text: String) -> CodeAnswer {

@@ -57,7 +57,7 @@ impl State {
     /// [`StartError`] says what is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         Ok(Self {
-            checkout: Box::pin(Checkout::load(env, &Aws::from_env(env)?, clock.now())).await?,
+            checkout: Box::pin(Checkout::load(env, &Aws::from_env(env)?)).await?,
             metrics: Metrics::from_env(env),
             clock,
         })

@@ -103,12 +103,12 @@ async fn words(
         );
         return Err(again(now + STAFF_PAUSE, "sender-missing"));
     };
-    let master_key = state.code_keys.version(promotion.master_key_version).await;
-    let master_key = master_key.map_err(|error| {
+    let code_key = state.code_keys.of(promotion).await;
+    let code_key = code_key.map_err(|error| {
         tracing::error!(%error, "a mail waits for its code key");
         again(now + READ_PAUSE, "code-key")
     })?;
-    let code = promotion.code_key(&master_key).seal(mail.serial);
+    let code = code_key.seal(mail.serial);
     let consented = follow_up.terms.conditions.require_consent;
     let reminders = mail.reminder_of.as_ref().map(|_| template::reminders());
     let rendered = render(&MailInput {

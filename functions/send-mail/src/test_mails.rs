@@ -121,8 +121,8 @@ async fn compose(
     let known = store.promotion(&variant.promotion_id, Freshness::Remembered, now);
     let known = known.await.map_err(|error| wait(&error))?;
     let promotion = known.ok_or_else(|| failed("promotion-missing"))?.promotion;
-    let master_key = state.code_keys.version(promotion.master_key_version).await;
-    let master_key = master_key.map_err(|error| wait(&error))?;
+    let code_key = state.code_keys.of(&promotion).await;
+    let code_key = code_key.map_err(|error| wait(&error))?;
     let to = mail.to.clone().ok_or_else(|| failed("no-address"))?;
     let order_id = OrderId::try_from(ORDER_ID.to_owned()).map_err(|_| failed("template"))?;
     let token = state.identity.unsubscribe_token(&mail.person);
@@ -131,7 +131,7 @@ async fn compose(
         terms: &follow_up.terms,
         variant,
         promotion: &promotion,
-        code_key: &promotion.code_key(&master_key),
+        code_key: &code_key,
         shop: &state.shop,
         locale: mail.locale.as_deref(),
         customer_name: None,

@@ -122,11 +122,8 @@ impl Checkout {
         else {
             return Ok(None);
         };
-        let master_key = self
-            .code_keys
-            .version(known.promotion.master_key_version)
-            .await?;
-        let Some(serial) = known.promotion.code_key(&master_key).open(code) else {
+        let code_key = self.code_keys.of(&known.promotion).await?;
+        let Some(serial) = code_key.open(code) else {
             return Ok(None);
         };
         if !serial.is_thank_you() && serial.get() >= known.minted {

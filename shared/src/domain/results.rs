@@ -5,15 +5,14 @@
 //! takes in facts in any order and any number of times.
 
 use std::collections::BTreeMap;
-use std::ops::{AddAssign, Neg};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use super::figures::figures;
 use super::follow_up::FollowUpId;
 use super::money::{Amount, Currency};
 use super::order::OrderId;
-use super::stats::{read_parts, write_parts};
 
 /// Completed orders that a book holds: the buyer's first ones. Later ones add nothing. Ours: it keeps a book below 20 KB.
 pub const MAX_ORDERS: usize = 100;
@@ -32,102 +31,26 @@ pub struct ArmRow {
     pub arm: String,
 }
 
-/// Sums of an arm, or changes of sums. Amounts are in minor units of the currency of the arms' promotions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArmFigures {
-    /// Buyers, each in the arm of the first order that this experiment dealt with; also if that order was cancelled later, so that
-    /// nobody drops out of one arm rather than another.
-    pub assigned: i128,
-    /// Of these, who completed another order that arrived after that one and was neither cancelled nor refunded in full.
-    pub repeat_buyers: i128,
-    /// What these other orders came to; those in another currency, or in one that is not known, add nothing.
-    pub revenue: i128,
-    /// Mails sent, without reminders.
-    pub mailed: i128,
-    /// Of these, delivered and not bounced.
-    pub delivered: i128,
-    /// Of these, bounced for good, at once or after they were delivered.
-    pub bounced: i128,
-    /// Orders that redeemed a code of the arm and were not cancelled.
-    pub redeemed: i128,
-    /// What such codes took off in them, without what came back with returned lines.
-    pub discount: i128,
-}
-
-/// Number of figures.
-pub const ARM_FIGURES: usize = 8;
-
-impl ArmFigures {
-    /// Each figure by its name.
-    pub fn parts(&self) -> [(&'static str, i128); ARM_FIGURES] {
-        [
-            ("assigned", self.assigned),
-            ("repeat_buyers", self.repeat_buyers),
-            ("revenue", self.revenue),
-            ("mailed", self.mailed),
-            ("delivered", self.delivered),
-            ("bounced", self.bounced),
-            ("redeemed", self.redeemed),
-            ("discount", self.discount),
-        ]
-    }
-
-    /// The figures that `named` knows by these names.
-    pub fn from_parts(named: impl Fn(&str) -> i128) -> Self {
-        Self {
-            assigned: named("assigned"),
-            repeat_buyers: named("repeat_buyers"),
-            revenue: named("revenue"),
-            mailed: named("mailed"),
-            delivered: named("delivered"),
-            bounced: named("bounced"),
-            redeemed: named("redeemed"),
-            discount: named("discount"),
-        }
-    }
-
-    /// Whether it changes nothing.
-    pub fn is_zero(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl AddAssign for ArmFigures {
-    /// 2^127 is more than 10^20 of the largest amounts, so saturation is never met.
-    fn add_assign(&mut self, other: Self) {
-        self.assigned = self.assigned.saturating_add(other.assigned);
-        self.repeat_buyers = self.repeat_buyers.saturating_add(other.repeat_buyers);
-        self.revenue = self.revenue.saturating_add(other.revenue);
-        self.mailed = self.mailed.saturating_add(other.mailed);
-        self.delivered = self.delivered.saturating_add(other.delivered);
-        self.bounced = self.bounced.saturating_add(other.bounced);
-        self.redeemed = self.redeemed.saturating_add(other.redeemed);
-        self.discount = self.discount.saturating_add(other.discount);
-    }
-}
-
-impl Neg for ArmFigures {
-    type Output = Self;
-
-    fn neg(self) -> Self {
-        let parts = self.parts();
-        Self::from_parts(|name| {
-            let part = parts.iter().find(|(known, _)| *known == name);
-            part.map_or(0, |(_, value)| value.saturating_neg())
-        })
-    }
-}
-
-/// As kept beside what adds them: only what is not zero.
-impl Serialize for ArmFigures {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_parts(&self.parts(), serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for ArmFigures {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from_parts(read_parts(deserializer)?))
+figures! {
+    /// Sums of an arm, or changes of sums. Amounts are in minor units of the currency of the arms' promotions.
+    pub struct ArmFigures {
+        /// Buyers, each in the arm of the first order that this experiment dealt with; also if that order was cancelled later, so that
+        /// nobody drops out of one arm rather than another.
+        pub assigned,
+        /// Of these, who completed another order that arrived after that one and was neither cancelled nor refunded in full.
+        pub repeat_buyers,
+        /// What these other orders came to; those in another currency, or in one that is not known, add nothing.
+        pub revenue,
+        /// Mails sent, without reminders.
+        pub mailed,
+        /// Of these, delivered and not bounced.
+        pub delivered,
+        /// Of these, bounced for good, at once or after they were delivered.
+        pub bounced,
+        /// Orders that redeemed a code of the arm and were not cancelled.
+        pub redeemed,
+        /// What such codes took off in them, without what came back with returned lines.
+        pub discount,
     }
 }
 

@@ -6,14 +6,14 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::ops::{AddAssign, Neg};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::code::PromotionId;
+use super::figures::figures;
 use super::identity::PersonHash;
 use super::money::Amount;
 use super::order::OrderId;
@@ -21,132 +21,32 @@ use super::outbox::{MailId, MailState, OutboxMail};
 use super::redemption::{RedeemedCode, Redemption, RedemptionStatus};
 use super::results::{self, ArmFigures, ArmRow, ArmShare};
 
-/// Sums, or changes of sums. Amounts are in minor units; a sum of many of the largest amounts needs more than 64 bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Visits of landing links.
-    pub visits: i128,
-    /// Orders that redeemed, also those cancelled later.
-    pub redemptions: i128,
-    /// Of these, cancelled.
-    pub cancelled: i128,
-    /// Of these, lines came back.
-    pub returned: i128,
-    /// The discount that the returned lines had.
-    pub returned_discount: i128,
-    /// People who redeemed for the first time.
-    pub buyers: i128,
-    /// What buyers paid for orders that were not cancelled.
-    pub revenue: i128,
-    /// What was taken off in those orders.
-    pub discount: i128,
-    /// Mails sent.
-    pub mails: i128,
-    /// What a promotion without shards has given away, holds included.
-    pub spent_amount: i128,
-    /// How often.
-    pub spent_uses: i128,
-}
-
-/// Number of figures.
-pub const FIGURES: usize = 11;
-
-impl Figures {
-    /// Each figure by its name.
-    pub fn parts(&self) -> [(&'static str, i128); FIGURES] {
-        [
-            ("visits", self.visits),
-            ("redemptions", self.redemptions),
-            ("cancelled", self.cancelled),
-            ("returned", self.returned),
-            ("returned_discount", self.returned_discount),
-            ("buyers", self.buyers),
-            ("revenue", self.revenue),
-            ("discount", self.discount),
-            ("mails", self.mails),
-            ("spent_amount", self.spent_amount),
-            ("spent_uses", self.spent_uses),
-        ]
+figures! {
+    /// Sums, or changes of sums. Amounts are in minor units; a sum of many of the largest amounts needs more than 64 bits.
+    pub struct Figures {
+        /// Visits of landing links.
+        pub visits,
+        /// Orders that redeemed, also those cancelled later.
+        pub redemptions,
+        /// Of these, cancelled.
+        pub cancelled,
+        /// Of these, lines came back.
+        pub returned,
+        /// The discount that the returned lines had.
+        pub returned_discount,
+        /// People who redeemed for the first time.
+        pub buyers,
+        /// What buyers paid for orders that were not cancelled.
+        pub revenue,
+        /// What was taken off in those orders.
+        pub discount,
+        /// Mails sent.
+        pub mails,
+        /// What a promotion without shards has given away, holds included.
+        pub spent_amount,
+        /// How often.
+        pub spent_uses,
     }
-
-    /// The figures that `named` knows by these names.
-    pub fn from_parts(named: impl Fn(&str) -> i128) -> Self {
-        Self {
-            visits: named("visits"),
-            redemptions: named("redemptions"),
-            cancelled: named("cancelled"),
-            returned: named("returned"),
-            returned_discount: named("returned_discount"),
-            buyers: named("buyers"),
-            revenue: named("revenue"),
-            discount: named("discount"),
-            mails: named("mails"),
-            spent_amount: named("spent_amount"),
-            spent_uses: named("spent_uses"),
-        }
-    }
-
-    /// Whether it changes nothing.
-    pub fn is_zero(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl AddAssign for Figures {
-    /// 2^127 is more than 10^20 of the largest amounts, so saturation is never met.
-    fn add_assign(&mut self, other: Self) {
-        let (mine, others) = (self.parts(), other.parts());
-        *self = Self::from_parts(|name| {
-            let of = |parts: &[(&str, i128)]| {
-                let part = parts.iter().find(|(known, _)| *known == name);
-                part.map_or(0, |(_, value)| *value)
-            };
-            of(&mine).saturating_add(of(&others))
-        });
-    }
-}
-
-impl Neg for Figures {
-    type Output = Self;
-
-    fn neg(self) -> Self {
-        let parts = self.parts();
-        Self::from_parts(|name| {
-            let part = parts.iter().find(|(known, _)| *known == name);
-            part.map_or(0, |(_, value)| value.saturating_neg())
-        })
-    }
-}
-
-/// As kept for one order: only what is not zero; each is at most 10^18, the largest amount.
-impl Serialize for Figures {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_parts(&self.parts(), serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Figures {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from_parts(read_parts(deserializer)?))
-    }
-}
-
-/// Writes the figures that are not zero.
-pub(super) fn write_parts<S: Serializer>(
-    parts: &[(&'static str, i128)],
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let parts = parts.iter().filter(|(_, value)| *value != 0);
-    serializer
-        .collect_map(parts.map(|(name, value)| (name, i64::try_from(*value).unwrap_or(i64::MAX))))
-}
-
-/// Reads what [`write_parts`] wrote; what is missing is zero.
-pub(super) fn read_parts<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<impl Fn(&str) -> i128, D::Error> {
-    let parts = BTreeMap::<String, i64>::deserialize(deserializer)?;
-    Ok(move |name: &str| parts.get(name).copied().map_or(0, i128::from))
 }
 
 /// Where figures are summed.

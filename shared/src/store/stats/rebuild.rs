@@ -149,7 +149,7 @@ impl Store {
         }
         let mut arms_stand: Arms<ArmSums> = Arms::new();
         for id in &owners.follow_ups {
-            arms_stand.extend(self.arm_rows(id, "").await?);
+            arms_stand.extend(self.arm_rows(id, None).await?);
         }
         let (should, arms_should) = self.added().await?;
         let promotions = should.keys().map(|row| row.promotion_id.clone());
