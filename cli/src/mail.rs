@@ -52,7 +52,7 @@ async fn resume(target: &Target, why: &str, by: &str) -> Said {
     table.close().await;
     match lifted? {
         Lifted::Done(lifting) => Ok(format!(
-            "Mails go out again within a minute. Of {} mails, {} had bounced for good and {} been complained of; none of them counts any more.\n             Written down: {} by {}: {}\n",
+            "Mails go out again within a minute. Of {} mails, {} had bounced for good and {} been complained of; none of them counts any more.\nWritten down: {} by {}: {}\n",
             lifting.outcomes.known,
             lifting.outcomes.bounced,
             lifting.outcomes.complained,
