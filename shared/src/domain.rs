@@ -7,7 +7,7 @@ pub mod channel;
 pub mod code;
 pub mod experiment;
 mod fault;
-mod figures;
+pub mod figures;
 pub mod follow_up;
 pub mod guessable;
 pub mod identity;

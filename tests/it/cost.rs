@@ -79,6 +79,16 @@ impl Bench {
             },
         );
     }
+
+    /// Such a call of the admin API that reads.
+    async fn note_read(&mut self, operation: &'static str, call: &str) {
+        let mut read = Vec::new();
+        for _ in 0..TIMES {
+            let (usage, _) = self.call("create-promotion", call, Value::Null, 200).await;
+            read.push(usage);
+        }
+        self.note_call(operation, least(read));
+    }
 }
 
 /// Of several measurements the one with the fewest requests: the others' remembered terms or key had run out.
@@ -239,16 +249,9 @@ async fn statistics(bench: &mut Bench) {
         "GET /v1/promotions/{}/stats",
         promotion["id"].as_str().unwrap()
     );
-    let mut read = Vec::new();
-    for _ in 0..TIMES {
-        read.push(
-            bench
-                .call("create-promotion", &call, Value::Null, 200)
-                .await
-                .0,
-        );
-    }
-    bench.note_call("read a promotion's statistics", least(read));
+    bench
+        .note_read("read a promotion's statistics", &call)
+        .await;
 }
 
 /// What one order and its mail ask of each function in turn.
@@ -319,16 +322,7 @@ async fn thanks(bench: &mut Bench) {
         "GET /v1/follow-ups/{}/results",
         follow_up["id"].as_str().unwrap()
     );
-    let mut read = Vec::new();
-    for _ in 0..TIMES {
-        read.push(
-            bench
-                .call("create-promotion", &call, Value::Null, 200)
-                .await
-                .0,
-        );
-    }
-    bench.note_call("read a follow-up's results", least(read));
+    bench.note_read("read a follow-up's results", &call).await;
 }
 
 /// What the scheduled functions ask when there is nothing to do.

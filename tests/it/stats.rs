@@ -8,6 +8,7 @@ use integration::{Stack, completed, redemption};
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::domain::code::PromotionId;
+use shared::domain::figures::Named as _;
 use shared::domain::redemption::Redemption;
 use shared::domain::stats::{Figures, Known, Plan, Recount, Row, Standing};
 use shared::env::Env;

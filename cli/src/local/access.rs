@@ -91,6 +91,11 @@ pub(super) fn function(headers: &HeaderMap) -> Option<String> {
     key.strip_prefix(KEY_PREFIX).map(str::to_owned)
 }
 
+/// The service and the operation that a request of AWS's JSON protocol names.
+pub(super) fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
+    headers.get("x-amz-target")?.to_str().ok()?.split_once('.')
+}
+
 fn refused(call: &Call) -> Response {
     let Call {
         function,
@@ -123,10 +128,8 @@ fn asked(
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    let target = headers.get("x-amz-target");
-    let target = target.and_then(|target| target.to_str().ok());
     let one = |action: String, resource: &str| BTreeSet::from([(action, resource.to_owned())]);
-    match target.and_then(|target| target.split_once('.')) {
+    match target(headers) {
         Some(("AmazonSQS", action)) => {
             let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default();
             one(format!("sqs:{action}"), queue)

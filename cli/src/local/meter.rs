@@ -113,8 +113,7 @@ async fn count(State(meter): State<Meter>, request: Request, next: Next) -> Resp
 /// A request as it is counted, the half write units it costs at least, also refused, and its body with the wish to be told what
 /// it used.
 fn prepare(headers: &HeaderMap, body: &[u8]) -> Option<(Asked, u64, Bytes)> {
-    let target = headers.get("x-amz-target")?.to_str().ok()?;
-    let (_, operation) = target.split_once('.')?;
+    let (_, operation) = access::target(headers)?;
     let mut request: Value = serde_json::from_slice(body).ok()?;
     let asked = Asked {
         function: access::function(headers).unwrap_or_default(),

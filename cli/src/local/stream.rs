@@ -23,10 +23,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use shared::store::NewsKind;
+use shared::store::OrderNews;
 use tokio::sync::Notify;
 
-use super::{LocalError, settings};
+use super::{LocalError, access, settings};
 
 /// Failures after which a record is set aside. Source: `MaximumRetryAttempts` in the template.
 const MAX_FAILURES: u32 = 5;
@@ -311,7 +311,7 @@ const EMPTY_KEY: &str = "One or more parameter values are not valid. The Attribu
 /// Whether a query compares a key with an empty text, as one for sort keys that begin with nothing does: the engine answers it,
 /// and `DynamoDB` refuses it.
 fn asks_for_an_empty_key(headers: &HeaderMap, body: &[u8]) -> bool {
-    if !operation(headers).is_some_and(|target| target.ends_with(".Query")) {
+    if access::target(headers).is_none_or(|(_, operation)| operation != "Query") {
         return false;
     }
     let query: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -320,16 +320,10 @@ fn asks_for_an_empty_key(headers: &HeaderMap, body: &[u8]) -> bool {
     values.any(|(_, value)| value.get("S").is_some_and(|text| text == ""))
 }
 
-fn operation(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-amz-target")?.to_str().ok()
-}
-
 /// The items that `tally` counts and a request would write.
 fn changes(headers: &HeaderMap, body: &[u8]) -> Vec<Change> {
-    let target = operation(headers);
-    let writes = ["PutItem", "UpdateItem", "TransactWriteItems"]
-        .iter()
-        .any(|operation| target.is_some_and(|target| target.ends_with(operation)));
+    let writes = ["PutItem", "UpdateItem", "TransactWriteItems"];
+    let writes = access::target(headers).is_some_and(|(_, operation)| writes.contains(&operation));
     let mut found = Vec::new();
     if writes && let Ok(request) = serde_json::from_slice(body) {
         collect(&request, &mut found);
@@ -349,7 +343,7 @@ fn collect(value: &Value, found: &mut Vec<Change>) {
             let key = fields.get("Item").or_else(|| fields.get("Key"));
             let text = |name: &str| key?.get(name)?.get("S")?.as_str();
             if let (Some(pk), Some(sk)) = (text("pk"), text("sk"))
-                && (matches!(sk, "redemption" | "mail") || NewsKind::of(sk).is_some())
+                && (matches!(sk, "redemption" | "mail") || OrderNews::is_at(sk))
             {
                 found.push(Change {
                     pk: pk.to_owned(),

@@ -7,7 +7,7 @@ use axum::extract::{Path, State as Shared};
 use axum::routing::get;
 use serde::Serialize;
 use shared::domain::experiment::{ArmCounts, Judgement, Verdict, judge};
-use shared::domain::follow_up::{FollowUp, FollowUpId, FollowUpTerms, HOLDOUT};
+use shared::domain::follow_up::{Arm, FollowUp, FollowUpId};
 use shared::domain::money::{Amount, Currency};
 use shared::domain::results::ArmFigures;
 use shared::http::{Body, Problem};
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::State;
 use crate::follow_ups::{named, unknown};
+use crate::stats::{amount, count, rounded};
 
 pub(crate) fn routes() -> Router<State> {
     Router::new().route("/v1/follow-ups/{id}/results", get(results))
@@ -116,34 +117,37 @@ fn answer(
     currency: Option<Currency>,
     sums: &HashMap<String, ArmFigures>,
 ) -> Answer {
-    let arms: Vec<(String, ArmFigures, ArmCounts)> = weights(&follow_up.terms)
+    let arms: Vec<(&str, ArmFigures, ArmCounts)> = follow_up
+        .terms
+        .arms()
         .into_iter()
-        .map(|(name, holdout, weight)| {
-            let figures = sums.get(&name).copied().unwrap_or_default();
+        .map(|(arm, weight)| {
+            let figures = sums.get(arm.name()).copied().unwrap_or_default();
             let counts = ArmCounts {
                 weight,
-                holdout,
+                holdout: arm == Arm::Holdout,
                 assigned: count(figures.assigned),
                 repeat_buyers: count(figures.repeat_buyers),
             };
-            (name, figures, counts)
+            (arm.name(), figures, counts)
         })
         .collect();
     let counts: Vec<ArmCounts> = arms.iter().map(|(_, _, counts)| *counts).collect();
     let judged = arms.into_iter().zip(judge(&counts));
+    let arms = judged
+        .map(|((name, figures, counts), judgement)| arm(name, &figures, counts, &judgement))
+        .collect();
     Answer {
         follow_up_id: follow_up.id,
         experiment: follow_up.experiment,
         currency,
-        arms: judged
-            .map(|((name, figures, counts), judgement)| arm(name, &figures, counts, &judgement))
-            .collect(),
+        arms,
     }
 }
 
-fn arm(name: String, figures: &ArmFigures, counts: ArmCounts, judgement: &Judgement) -> ArmResults {
+fn arm(name: &str, figures: &ArmFigures, counts: ArmCounts, judgement: &Judgement) -> ArmResults {
     ArmResults {
-        name,
+        name: name.to_owned(),
         holdout: counts.holdout,
         assigned: counts.assigned,
         mailed: count(figures.mailed),
@@ -163,34 +167,9 @@ fn arm(name: String, figures: &ArmFigures, counts: ArmCounts, judgement: &Judgem
     }
 }
 
-/// The arms with their weights, all relative to the same whole: the hold-out is drawn first, and the variants share the rest.
-fn weights(terms: &FollowUpTerms) -> Vec<(String, bool, u64)> {
-    let held = u64::from(terms.holdout_percent);
-    let parts = terms.variants.iter();
-    let parts = parts.map(|variant| (variant.name.clone(), u64::from(variant.weight)));
-    let all: u64 = parts.clone().map(|(_, weight)| weight).sum();
-    let variants = parts.map(|(name, weight)| {
-        let weight = 100_u64.saturating_sub(held).saturating_mul(weight);
-        (name, false, weight)
-    });
-    let holdout = (held > 0).then(|| (HOLDOUT.to_owned(), true, held.saturating_mul(all)));
-    variants.chain(holdout).collect()
-}
-
-/// A sum is never negative, and beyond what can be written it is the most that can.
-fn count(value: i128) -> u64 {
-    u64::try_from(value.max(0)).unwrap_or(u64::MAX)
-}
-
-fn amount(value: i128) -> Amount {
-    Amount::try_from(count(value)).unwrap_or(Amount::MAX)
-}
-
 /// Rounded half up to the minor unit.
 fn per_buyer(sum: i128, assigned: i128) -> Option<Amount> {
-    let doubled = sum.checked_mul(2)?.checked_add(assigned)?;
-    let share = doubled.checked_div(assigned.checked_mul(2)?)?;
-    Some(amount(share))
+    rounded(sum, assigned).map(amount)
 }
 
 #[cfg(test)]
@@ -204,23 +183,5 @@ mod tests {
         assert_eq!(minor(10, 4), Some(3));
         assert_eq!(minor(9, 4), Some(2));
         assert_eq!(minor(0, 4), Some(0));
-    }
-
-    #[test]
-    fn weights_are_parts_of_all_buyers_and_the_holdout_is_there_only_if_there_is_one() {
-        let terms = |holdout: u8| -> FollowUpTerms {
-            serde_json::from_value(
-                serde_json::json!({"name": "Thank you", "holdout_percent": holdout,
-                "variants": [{"name": "A", "promotion_id": "THX9", "delay": "P3D", "weight": 3},
-                             {"name": "B", "promotion_id": "THX9", "delay": "P4D"}],
-                "mail": {"from": "a@b.jp"}}),
-            )
-            .unwrap()
-        };
-        let named = |holdout| weights(&terms(holdout)).into_iter();
-        let shares: Vec<u64> = named(20).map(|(_, _, weight)| weight).collect();
-        // Of 400 parts, 60 % and 20 % for the variants.
-        assert_eq!(shares, [240, 80, 80]);
-        assert!(named(0).all(|(_, holdout, _)| !holdout));
     }
 }

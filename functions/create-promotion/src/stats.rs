@@ -10,6 +10,7 @@ use chrono::{DateTime, Days, NaiveDate};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use shared::domain::code::PromotionId;
+use shared::domain::figures::Named as _;
 use shared::domain::money::{Amount, Currency};
 use shared::domain::stats::{Figures, Place};
 use shared::http::{Body, FieldError, Problem};
@@ -111,10 +112,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// A sum is never negative, and beyond what can be written it is the most that can.
     fn of(figures: &Figures) -> Self {
-        let count = |value: i128| u64::try_from(value.max(0)).unwrap_or(u64::MAX);
-        let amount = |value| Amount::try_from(count(value)).unwrap_or(Amount::MAX);
         Self {
             visits: count(figures.visits),
             redemptions: count(figures.redemptions),
@@ -130,10 +128,25 @@ impl Sums {
     }
 }
 
+/// A sum is never negative, and beyond what can be written it is the most that can.
+pub(crate) fn count(value: i128) -> u64 {
+    u64::try_from(value.max(0)).unwrap_or(u64::MAX)
+}
+
+/// The same for amounts.
+pub(crate) fn amount(value: i128) -> Amount {
+    Amount::try_from(count(value)).unwrap_or(Amount::MAX)
+}
+
+/// One sum divided by another, rounded half up; none by zero.
+pub(crate) fn rounded(sum: i128, by: i128) -> Option<i128> {
+    let doubled = sum.checked_mul(2)?.checked_add(by)?;
+    doubled.checked_div(by.checked_mul(2)?)
+}
+
 /// Ten-thousandths, rounded half up, as a decimal fraction.
 fn conversion(redemptions: i128, visits: i128) -> Option<f64> {
-    let doubled = redemptions.checked_mul(20_000)?.checked_add(visits)?;
-    let ratio = doubled.checked_div(visits.checked_mul(2)?)?;
+    let ratio = rounded(redemptions.checked_mul(10_000)?, visits)?;
     let ratio = f64::from(u32::try_from(ratio).ok()?);
     #[expect(
         clippy::float_arithmetic,

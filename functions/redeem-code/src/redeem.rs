@@ -1,5 +1,7 @@
 //! `/v1/redemptions/{order_id}`: redeem, or hold, and read.
 
+use std::borrow::Cow;
+
 use axum::extract::{Path, State as Shared};
 use axum::response::Response;
 use http::StatusCode;
@@ -73,7 +75,7 @@ pub(crate) async fn redeem(
     };
     let redeemed = state.checkout.redeem(&order).await;
     if let Some(outcome) = outcome(&redeemed, &order) {
-        let by = Some(("Outcome", outcome.as_str()));
+        let by = Some(("Outcome", outcome.as_ref()));
         state.metrics.count(order.now, "Redemptions", 1, by);
     }
     let record = match redeemed {
@@ -101,7 +103,10 @@ fn is_ours(record: &Redemption, order: &Order<'_>) -> bool {
 }
 
 /// The word under which a call counts: what it made, or the first reason against it; none for a repetition.
-fn outcome(redeemed: &Result<Redemption, CheckoutError>, order: &Order<'_>) -> Option<String> {
+fn outcome(
+    redeemed: &Result<Redemption, CheckoutError>,
+    order: &Order<'_>,
+) -> Option<Cow<'static, str>> {
     let word = match redeemed {
         Ok(record) if !is_ours(record, order) => return None,
         Ok(_) if order.hold.is_some() => "held",
@@ -109,14 +114,14 @@ fn outcome(redeemed: &Result<Redemption, CheckoutError>, order: &Order<'_>) -> O
         Err(CheckoutError::Refused(codes)) => {
             let reason = codes.iter().find_map(|code| code.verdict.err())?;
             let word = serde_json::to_value(reason).ok()?;
-            return word.as_str().map(str::to_owned);
+            return word.as_str().map(|word| word.to_owned().into());
         }
         Err(CheckoutError::Nothing) => "nothing",
         Err(CheckoutError::AlreadyRedeemed) => "order-already-redeemed",
         Err(CheckoutError::Cancelled) => "order-cancelled",
         Err(CheckoutError::Store(_) | CheckoutError::Keys(_)) => "unavailable",
     };
-    Some(word.to_owned())
+    Some(word.into())
 }
 
 /// Read a redemption

@@ -58,11 +58,8 @@ pub(crate) async fn compose(
     if let Some(closed) = promotion.closed_at(now) {
         return Err(while_closed(closed, &promotion, now));
     }
-    let unsubscribe_url = format!(
-        "{}/u/{}",
-        state.shop.public_url,
-        state.identity.unsubscribe_token(&mail.person)
-    );
+    let token = state.identity.unsubscribe_token(&mail.person);
+    let unsubscribe_url = state.shop.unsubscribe_url(&token);
     let rendered = words(
         state,
         mail,

@@ -19,7 +19,7 @@ use shared::domain::redemption::Redemption;
 use shared::domain::results::Fact;
 use shared::domain::stats::{Recount, Standing, Subject};
 use shared::env::{Env, StartError};
-use shared::store::{NewsKind, OrderNews, Store, StoreError};
+use shared::store::{OrderNews, Store, StoreError};
 
 /// What the function works with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -138,15 +138,11 @@ async fn news(state: &State, record: EventRecord) -> Result<Option<News>, Record
             state.store.standing_of_mail(&mail, state.zone, now).await?
         }
         (Some(("order", order)), sk) => {
-            let (Ok(order_id), Some(kind)) =
-                (OrderId::try_from(order.to_owned()), NewsKind::of(sk))
-            else {
+            let Ok(order_id) = OrderId::try_from(order.to_owned()) else {
                 return Ok(None);
             };
-            let news = match kind {
-                NewsKind::Completed => OrderNews::Completed(serde_dynamo::from_item(image)?),
-                NewsKind::Cancelled => OrderNews::Cancelled,
-                NewsKind::Marked => OrderNews::Marked(serde_dynamo::from_item(image)?),
+            let Some(news) = OrderNews::of(sk, image)? else {
+                return Ok(None);
             };
             let fact = state.store.fact_of(&order_id, news, now).await?;
             return Ok(fact.map(|(person, fact)| News::Fact(person, Box::new(fact))));

@@ -14,7 +14,7 @@ use shared::clock::Clock;
 use shared::domain::code::PromotionId;
 use shared::domain::money::Amount;
 use shared::domain::promotion::{Limits, Promotion, Status};
-use shared::domain::sending::PauseReason;
+use shared::domain::sending::{PauseReason, sum};
 use shared::domain::watching::{Told, is_nearly_spent};
 use shared::env::{Env, StartError};
 use shared::metrics::Metrics;
@@ -76,14 +76,15 @@ pub async fn handle(state: &State) -> Result<Report, lambda_runtime::Error> {
     let store = &state.store;
     let sources = store.sources().await?.into_iter();
     let silent = sources.filter(|record| record.is_silent_at(now));
-    let (bounce_rate, complaint_rate) = store.mail_outcomes(now).await?.rates();
+    let sending = store.sending_state(now).await?;
+    let (bounce_rate, complaint_rate) = sum(&sending.days).rates();
     let mut report = Report {
         silent_sources: silent.map(|record| record.source.into()).collect(),
         nearly_spent: nearly_spent(store, now).await?,
         news: BTreeSet::new(),
         bounce_rate,
         complaint_rate,
-        mail_paused: store.sending_pause().await?.map(|pause| pause.reason),
+        mail_paused: sending.pause.map(|pause| pause.reason),
     };
     let told = store.told().await?;
     report.news = log_news(&told, &report);

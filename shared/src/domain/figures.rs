@@ -1,8 +1,27 @@
-//! Structs whose fields are sums, by name: what statistics and results keep.
+//! Sums by name, as statistics and results keep them, and what one thing adds to a row of them.
 
 use std::collections::BTreeMap;
+use std::ops::{AddAssign, Neg};
 
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A struct of sums, as [`figures!`] declares it.
+pub trait Named: Copy + Default + PartialEq + AddAssign + Neg<Output = Self> {
+    /// The update that adds the value `:name` to the attribute of each name, and `:one` to `changes`, by which whoever reads a row
+    /// twice knows whether it was written in between.
+    const ADD: &'static str;
+
+    /// Each figure by its name.
+    fn parts(&self) -> Vec<(&'static str, i128)>;
+
+    /// The figures that `named` knows by these names.
+    fn from_parts(named: impl Fn(&str) -> i128) -> Self;
+
+    /// Whether it changes nothing.
+    fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// Declares a struct of sums (`i128`): each by its name, added, negated, and written and read without those that are zero.
 ///
@@ -15,23 +34,19 @@ macro_rules! figures {
             $($(#[$of])* pub $field: i128,)+
         }
 
-        impl $name {
-            /// Number of figures.
-            pub const COUNT: usize = [$(stringify!($field)),+].len();
+        impl $crate::domain::figures::Named for $name {
+            const ADD: &'static str = concat!(
+                "ADD ",
+                $(stringify!($field), " :", stringify!($field), ", ",)+
+                "changes :one"
+            );
 
-            /// Each figure by its name.
-            pub fn parts(&self) -> [(&'static str, i128); Self::COUNT] {
-                [$((stringify!($field), self.$field)),+]
+            fn parts(&self) -> Vec<(&'static str, i128)> {
+                vec![$((stringify!($field), self.$field)),+]
             }
 
-            /// The figures that `named` knows by these names.
-            pub fn from_parts(named: impl Fn(&str) -> i128) -> Self {
+            fn from_parts(named: impl Fn(&str) -> i128) -> Self {
                 Self { $($field: named(stringify!($field))),+ }
-            }
-
-            /// Whether it changes nothing.
-            pub fn is_zero(&self) -> bool {
-                *self == Self::default()
             }
         }
 
@@ -51,13 +66,13 @@ macro_rules! figures {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $crate::domain::figures::write_parts(&self.parts(), serializer)
+                $crate::domain::figures::write_parts(self, serializer)
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Ok(Self::from_parts($crate::domain::figures::read_parts(deserializer)?))
+                $crate::domain::figures::read_parts(deserializer)
             }
         }
     };
@@ -67,18 +82,58 @@ pub(super) use figures;
 
 /// Writes the figures that are not zero. One order adds at most 10^18 to any, the largest amount.
 pub(super) fn write_parts<S: Serializer>(
-    parts: &[(&'static str, i128)],
+    figures: &impl Named,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let parts = parts.iter().filter(|(_, value)| *value != 0);
+    let parts = figures.parts().into_iter();
+    let parts = parts.filter(|(_, value)| *value != 0);
     serializer
-        .collect_map(parts.map(|(name, value)| (name, i64::try_from(*value).unwrap_or(i64::MAX))))
+        .collect_map(parts.map(|(name, value)| (name, i64::try_from(value).unwrap_or(i64::MAX))))
 }
 
 /// Reads what [`write_parts`] wrote; what is missing is zero.
-pub(super) fn read_parts<'de, D: Deserializer<'de>>(
+pub(super) fn read_parts<'de, D: Deserializer<'de>, F: Named>(
     deserializer: D,
-) -> Result<impl Fn(&str) -> i128, D::Error> {
+) -> Result<F, D::Error> {
     let parts = BTreeMap::<String, i64>::deserialize(deserializer)?;
-    Ok(move |name: &str| parts.get(name).copied().map_or(0, i128::from))
+    Ok(F::from_parts(|name| {
+        parts.get(name).copied().map_or(0, i128::from)
+    }))
+}
+
+/// What something adds to one row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share<R, F> {
+    /// To which.
+    pub row: R,
+    /// What.
+    pub figures: F,
+}
+
+/// How sums change where `before` was added and `after` is to be; also sums to which the difference is nothing, since what is added
+/// to a row changes with it.
+pub fn difference<R: Clone + Ord, F: Named>(
+    before: &[Share<R, F>],
+    after: &[Share<R, F>],
+) -> BTreeMap<R, F> {
+    let mut rows: BTreeMap<R, F> = BTreeMap::new();
+    for share in before.iter().filter(|share| !after.contains(share)) {
+        *rows.entry(share.row.clone()).or_default() += -share.figures;
+    }
+    for share in after.iter().filter(|share| !before.contains(share)) {
+        *rows.entry(share.row.clone()).or_default() += share.figures;
+    }
+    rows
+}
+
+/// One share for each row.
+pub fn merged<R: Ord, F: Named>(shares: Vec<Share<R, F>>) -> Vec<Share<R, F>> {
+    let mut rows: BTreeMap<R, F> = BTreeMap::new();
+    for share in shares {
+        *rows.entry(share.row).or_default() += share.figures;
+    }
+    let shares = rows.into_iter();
+    shares
+        .map(|(row, figures)| Share { row, figures })
+        .collect()
 }

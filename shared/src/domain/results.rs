@@ -4,12 +4,10 @@
 //! redemptions add to an arm follows from how they stand ([`super::stats`]). What a buyer adds follows from their [`Book`], which
 //! takes in facts in any order and any number of times.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::figures::figures;
+use super::figures::{Share, figures};
 use super::follow_up::FollowUpId;
 use super::money::{Amount, Currency};
 use super::order::OrderId;
@@ -55,26 +53,7 @@ figures! {
 }
 
 /// What something adds to one arm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArmShare {
-    /// To which.
-    pub row: ArmRow,
-    /// What.
-    pub figures: ArmFigures,
-}
-
-/// How sums change where `before` was added and `after` is to be; also sums to which the difference is nothing, since what is added
-/// to a row changes with it.
-pub fn difference(before: &[ArmShare], after: &[ArmShare]) -> BTreeMap<ArmRow, ArmFigures> {
-    let mut rows: BTreeMap<ArmRow, ArmFigures> = BTreeMap::new();
-    for share in before.iter().filter(|share| !after.contains(share)) {
-        *rows.entry(share.row.clone()).or_default() += -share.figures;
-    }
-    for share in after.iter().filter(|share| !before.contains(share)) {
-        *rows.entry(share.row.clone()).or_default() += share.figures;
-    }
-    rows
-}
+pub type ArmShare = Share<ArmRow, ArmFigures>;
 
 /// A completed order of a buyer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::code::PromotionId;
-use super::figures::figures;
+use super::figures::{self, difference, figures, merged};
 use super::identity::PersonHash;
 use super::money::Amount;
 use super::order::OrderId;
 use super::outbox::{MailId, MailState, OutboxMail};
 use super::redemption::{RedeemedCode, Redemption, RedemptionStatus};
-use super::results::{self, ArmFigures, ArmRow, ArmShare};
+use super::results::{ArmFigures, ArmRow, ArmShare};
 
 figures! {
     /// Sums, or changes of sums. Amounts are in minor units; a sum of many of the largest amounts needs more than 64 bits.
@@ -91,13 +91,7 @@ pub struct Counted {
 }
 
 /// What one subject adds to one row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// To which.
-    pub row: Row,
-    /// What.
-    pub figures: Figures,
-}
+pub type Share = figures::Share<Row, Figures>;
 
 /// A person's first redemption of a promotion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,18 +260,6 @@ fn share(promotion: &PromotionId, place: Option<Place>, figures: Figures) -> Sha
     Share { row, figures }
 }
 
-/// One share for each row.
-fn merged(shares: Vec<Share>) -> Vec<Share> {
-    let mut rows: BTreeMap<Row, Figures> = BTreeMap::new();
-    for share in shares {
-        *rows.entry(share.row).or_default() += share.figures;
-    }
-    let shares = rows.into_iter();
-    shares
-        .map(|(row, figures)| Share { row, figures })
-        .collect()
-}
-
 /// What a code of an arm adds that an order used.
 fn thanked(code: &RedeemedCode, discount: Amount) -> ArmFigures {
     ArmFigures {
@@ -289,16 +271,11 @@ fn thanked(code: &RedeemedCode, discount: Amount) -> ArmFigures {
 
 /// One share for each arm; an order with two codes of one arm is one order.
 fn one_order(shares: Vec<ArmShare>) -> Vec<ArmShare> {
-    let mut rows: BTreeMap<ArmRow, ArmFigures> = BTreeMap::new();
-    for share in shares {
-        let figures = rows.entry(share.row).or_default();
-        *figures += share.figures;
-        figures.redeemed = 1;
+    let mut shares = merged(shares);
+    for share in &mut shares {
+        share.figures.redeemed = 1;
     }
-    let shares = rows.into_iter();
     shares
-        .map(|(row, figures)| ArmShare { row, figures })
-        .collect()
 }
 
 fn spent(promotion: &PromotionId, drawn: Amount) -> Share {
@@ -386,14 +363,11 @@ impl Plan {
             };
             if !before.is_some_and(same) {
                 let old = before.map_or(&[][..], |before| before.shares.as_slice());
-                for share in old.iter().filter(|share| !counted.shares.contains(share)) {
-                    plan.add(share.row.clone(), -share.figures);
-                }
-                for share in counted.shares.iter().filter(|share| !old.contains(share)) {
-                    plan.add(share.row.clone(), share.figures);
+                for (row, figures) in difference(old, &counted.shares) {
+                    plan.add(row, figures);
                 }
                 let old = before.map_or(&[][..], |before| before.arms.as_slice());
-                for (row, figures) in results::difference(old, &counted.arms) {
+                for (row, figures) in difference(old, &counted.arms) {
                     *plan.arms.entry(row).or_default() += figures;
                 }
                 plan.counted.push((standing.subject.clone(), counted));

@@ -103,7 +103,8 @@ impl Store {
             if ids.len() == list.ids.len() {
                 return Ok(());
             }
-            let put = Action::Put(write(&key, &list.next(ids))?, unchanged_since(list.version));
+            let item = write(&key, &list.next(ids))?;
+            let put = Action::put_as_seen(item, "version", Some(list.version));
             if self.decide(&[put]).await?.is_ok() {
                 return Ok(());
             }
@@ -185,22 +186,12 @@ fn joining(
         &key,
         &known.next([known.ids.as_slice(), std::slice::from_ref(order_id)].concat()),
     )?;
-    Ok(Some(match list {
-        None => Action::PutNew(item),
-        Some(list) => Action::Put(item, unchanged_since(list.version)),
-    }))
+    let seen = list.map(|list| list.version);
+    Ok(Some(Action::put_as_seen(item, "version", seen)))
 }
 
 fn put(key: &Key, next: &Places, known: Option<&Places>) -> Result<Action, StoreError> {
     let item = write(key, next)?;
-    Ok(match known {
-        None => Action::PutNew(item),
-        Some(known) => Action::Put(item, unchanged_since(known.version)),
-    })
-}
-
-fn unchanged_since(version: u64) -> Expression {
-    Expression::new("#version = :seen")
-        .name("#version", "version")
-        .number(":seen", version)
+    let seen = known.map(|known| known.version);
+    Ok(Action::put_as_seen(item, "version", seen))
 }

@@ -195,9 +195,6 @@ pub(super) fn order_event(order: &OrderId, kind: OrderEventKind) -> Key {
     )
 }
 
-/// Sort key of the event of a completed order.
-pub(super) const COMPLETED: &str = "event#order.completed";
-
 /// That an order was cancelled or refunded.
 pub(super) fn tombstone(order: &OrderId) -> Key {
     Key::new(order_partition(order), TOMBSTONE)

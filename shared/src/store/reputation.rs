@@ -64,13 +64,8 @@ impl Store {
                 let next = seen.clone().unwrap_or_default().and(now);
                 let mut item = write(&key, &next)?;
                 schema::set_ttl(&mut item, SoftBounces::forget_at(now));
-                actions.push(match seen {
-                    None => Action::PutNew(item),
-                    Some(seen) => {
-                        let as_seen = Expression::new("version = :seen");
-                        Action::Put(item, as_seen.number(":seen", seen.version))
-                    }
-                });
+                let seen = seen.map(|seen| seen.version);
+                actions.push(Action::put_as_seen(item, "version", seen));
             }
             match self.decide(&actions).await? {
                 Ok(()) => return Ok(true),

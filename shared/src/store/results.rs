@@ -13,27 +13,26 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::cache::Ages;
 use super::keys::Key;
 use super::promotions::Freshness;
-use super::transaction::{Action, Expression, TransactError};
+use super::sums::{self, Sums};
+use super::transaction::{Action, TransactError};
 use super::{
-    CodeItem, Item, OrderMarker, OrderOutcome, SeenEvent, Store, StoreError, every_item, keys,
-    retry, write,
+    CodeItem, OrderMarker, OrderOutcome, SeenEvent, Store, StoreError, every_item, keys, retry,
+    write,
 };
+use crate::domain::code::PromotionId;
+use crate::domain::figures::difference;
 use crate::domain::follow_up::{FollowUp, FollowUpId};
 use crate::domain::identity::PersonHash;
 use crate::domain::money::Currency;
 use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::OutboxMail;
-use crate::domain::results::{ArmFigures, ArmRow, Assigned, Book, Bought, Fact, difference};
+use crate::domain::results::{ArmFigures, ArmRow, Assigned, Book, Bought, Fact};
 
 /// A version of a follow-up never changes; one that is not known yet is looked for.
 const VERSION_AGE: Ages = Ages {
     present: TimeDelta::hours(1),
     absent: TimeDelta::zero(),
 };
-
-/// Adds to a row; `changes` grows with every write, so that whoever reads a row twice knows whether it changed in between.
-const ADD: &str = "ADD assigned :assigned, repeat_buyers :repeat_buyers, revenue :revenue, mailed :mailed, \
-                   delivered :delivered, bounced :bounced, redeemed :redeemed, discount :discount, changes :one";
 
 /// What is heard about an order that may count for its buyer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,25 +45,46 @@ pub enum OrderNews {
     Marked(OrderMarker),
 }
 
-/// Which kind of news about an order an item is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NewsKind {
-    /// An [`OrderNews::Completed`], to be read as a [`SeenEvent`].
+/// Which kind of news an item is.
+enum Kind {
     Completed,
-    /// An [`OrderNews::Cancelled`].
     Cancelled,
-    /// An [`OrderNews::Marked`], to be read as an [`OrderMarker`].
     Marked,
 }
 
-impl NewsKind {
-    /// By the sort key of an item of an order's partition.
-    pub fn of(sk: &str) -> Option<Self> {
-        match sk {
-            keys::COMPLETED => Some(Self::Completed),
-            keys::TOMBSTONE => Some(Self::Cancelled),
-            _ => sk.starts_with(keys::MARKER_PREFIX).then_some(Self::Marked),
-        }
+/// By the sort key of an item of an order's partition.
+fn kind(sk: &str) -> Option<Kind> {
+    if sk == keys::TOMBSTONE {
+        Some(Kind::Cancelled)
+    } else if sk.strip_prefix(keys::EVENT_PREFIX) == Some(OrderEventKind::Completed.as_str()) {
+        Some(Kind::Completed)
+    } else {
+        sk.starts_with(keys::MARKER_PREFIX).then_some(Kind::Marked)
+    }
+}
+
+impl OrderNews {
+    /// Whether the item of an order's partition with this sort key is news.
+    pub fn is_at(sk: &str) -> bool {
+        kind(sk).is_some()
+    }
+
+    /// The news that the item of an order's partition with this sort key is, if it is any.
+    ///
+    /// # Errors
+    /// If the item cannot be read.
+    pub fn of(
+        sk: &str,
+        item: impl Into<serde_dynamo::Item>,
+    ) -> Result<Option<Self>, serde_dynamo::Error> {
+        let Some(kind) = kind(sk) else {
+            return Ok(None);
+        };
+        Ok(Some(match kind {
+            Kind::Completed => Self::Completed(serde_dynamo::from_item(item)?),
+            Kind::Cancelled => Self::Cancelled,
+            Kind::Marked => Self::Marked(serde_dynamo::from_item(item)?),
+        }))
     }
 }
 
@@ -167,16 +187,15 @@ impl Store {
         if mail.reminder_of.is_some() {
             return Ok(None);
         }
-        let (id, version) = (&mail.follow_up_id, mail.follow_up_version);
-        let follow_up = self.remembered_version(id, version, now).await?;
-        Ok(follow_up.map(|follow_up| row(&follow_up, mail.variant.clone())))
+        let of = (&mail.follow_up_id, mail.follow_up_version);
+        self.arm_row(of, mail.variant.clone(), now).await
     }
 
     /// The arm in whose mail a thank-you code was: the order that earned it has a marker that says so.
     pub(super) async fn arm_of_code(
         &self,
         code: &CodeItem,
-        promotion: &crate::domain::code::PromotionId,
+        promotion: &PromotionId,
         now: DateTime<Utc>,
     ) -> Result<Option<ArmRow>, StoreError> {
         let Some(order_id) = &code.earned_by else {
@@ -191,11 +210,26 @@ impl Store {
             } => promotion_id == promotion && *serial == code.serial,
             OrderOutcome::NoMail { .. } => false,
         });
-        let Some((marker, arm)) = gave.and_then(|marker| Some((marker.clone(), marker.arm?)))
+        let Some(OrderMarker {
+            follow_up_id,
+            follow_up_version,
+            arm: Some(arm),
+            ..
+        }) = gave
         else {
             return Ok(None);
         };
-        let (id, version) = (&marker.follow_up_id, marker.follow_up_version);
+        self.arm_row((&follow_up_id, follow_up_version), arm, now)
+            .await
+    }
+
+    /// The row of an arm of the experiment that a follow-up's version belongs to.
+    async fn arm_row(
+        &self,
+        (id, version): (&FollowUpId, u64),
+        arm: String,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ArmRow>, StoreError> {
         let follow_up = self.remembered_version(id, version, now).await?;
         Ok(follow_up.map(|follow_up| row(&follow_up, arm)))
     }
@@ -252,14 +286,13 @@ impl Store {
                 return Ok(false);
             };
             let item = write(&key, &next)?;
-            let mut actions = vec![if seen.is_none() {
-                Action::PutNew(item)
-            } else {
-                let as_read = Expression::new("times = :seen").number(":seen", before.times);
-                Action::Put(item, as_read)
-            }];
+            let seen = seen.map(|book| book.times);
+            let mut actions = vec![Action::put_as_seen(item, "times", seen)];
             let rows = difference(&before.shares, &next.shares);
-            actions.extend(rows.iter().map(|(row, figures)| addition(row, figures)));
+            actions.extend(
+                rows.iter()
+                    .map(|(row, figures)| sums::add(keys::arm(row), figures)),
+            );
             match self.transact(actions).await {
                 Ok(()) => return Ok(true),
                 Err(TransactError::Store(error @ StoreError::Corrupt(_))) => return Err(error),
@@ -294,7 +327,7 @@ impl Store {
         &self,
         id: &FollowUpId,
         experiment: Option<u64>,
-    ) -> Result<Vec<(ArmRow, ArmSums)>, StoreError> {
+    ) -> Result<Vec<(ArmRow, Sums<ArmFigures>)>, StoreError> {
         let partition = keys::results_partition(id);
         let request = match experiment {
             None => self.query("pk = :pk", &partition),
@@ -308,7 +341,7 @@ impl Store {
         let items = every_item(request).await?;
         let rows = items.iter().filter_map(|item| {
             let key = Key::of(item)?;
-            Some((keys::arm_row(id, &key.sk)?, ArmSums::of(item)))
+            Some((keys::arm_row(id, &key.sk)?, Sums::of(item)))
         });
         Ok(rows.collect())
     }
@@ -320,56 +353,4 @@ fn row(follow_up: &FollowUp, arm: String) -> ArmRow {
         experiment: follow_up.experiment,
         arm,
     }
-}
-
-/// A row as it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ArmSums {
-    pub(super) figures: ArmFigures,
-    /// How often it was written.
-    pub(super) changes: i128,
-}
-
-impl ArmSums {
-    /// A figure that is missing is zero.
-    fn of(item: &Item) -> Self {
-        let number = |name: &str| {
-            let text = item.get(name).and_then(|value| value.as_n().ok());
-            text.and_then(|text| text.parse().ok()).unwrap_or_default()
-        };
-        Self {
-            figures: ArmFigures::from_parts(number),
-            changes: number("changes"),
-        }
-    }
-}
-
-/// Adds to an arm's sums, in a transaction with what decides whether they were added before.
-pub(super) fn addition(row: &ArmRow, figures: &ArmFigures) -> Action {
-    let is_one = Expression::new("attribute_not_exists(pk) OR attribute_exists(changes)");
-    Action::Update {
-        key: keys::arm(row),
-        update: ADD,
-        condition: figures
-            .parts()
-            .into_iter()
-            .fold(is_one.number(":one", 1), |expression, (name, value)| {
-                expression.number(&format!(":{name}"), value)
-            }),
-    }
-}
-
-/// Writes an arm's sums, if they still are as they were seen.
-pub(super) fn set(row: &ArmRow, figures: ArmFigures, seen: Option<&ArmSums>) -> Action {
-    let changes = seen.map_or(0, |sums| sums.changes);
-    let mut item = keys::arm(row).attributes();
-    let number = |value: i128| AttributeValue::N(value.to_string());
-    let parts = figures.parts().into_iter();
-    item.extend(parts.map(|(name, value)| (name.to_owned(), number(value))));
-    item.insert("changes".to_owned(), number(changes.saturating_add(1)));
-    if seen.is_none() {
-        return Action::PutNew(item);
-    }
-    let as_seen = Expression::new("changes = :seen").number(":seen", changes);
-    Action::Put(item, as_seen)
 }

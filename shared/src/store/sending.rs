@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::transaction::{Action, Expression};
+use super::transaction::Action;
 use super::{Store, StoreError, keys, retry, write};
 use crate::domain::sending::{Lifting, Outcomes, Resumption, SendingPause, sum};
 
@@ -239,14 +239,8 @@ impl Store {
             liftings,
         };
         let item = write(&keys::sending(), &next)?;
-        let action = match version {
-            None => Action::PutNew(item),
-            Some(version) => Action::Put(
-                item,
-                Expression::new("version = :seen").number(":seen", version),
-            ),
-        };
-        Ok(self.decide(&[action]).await?.is_ok())
+        let put = Action::put_as_seen(item, "version", version);
+        Ok(self.decide(&[put]).await?.is_ok())
     }
 }
 

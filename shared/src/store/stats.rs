@@ -17,8 +17,9 @@ use super::cache::Ages;
 use super::keys::Key;
 use super::minting::Batch;
 use super::promotions::Freshness;
+use super::sums::{self, Sums};
 use super::transaction::{Action, Expression, TransactError};
-use super::{CodeItem, Item, Store, StoreError, every_item, keys, read, results, retry, write};
+use super::{CodeItem, Item, Store, StoreError, every_item, keys, read, retry, write};
 use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId, Serial};
 use crate::domain::outbox::OutboxMail;
@@ -38,11 +39,6 @@ const BATCHES_AGE: Ages = Ages {
     present: TimeDelta::hours(1),
     absent: TimeDelta::zero(),
 };
-
-/// Adds to a row; `changes` grows with every write, so that whoever reads a row twice knows whether it changed in between.
-const ADD: &str = "ADD visits :visits, redemptions :redemptions, cancelled :cancelled, returned :returned, \
-                   returned_discount :returned_discount, buyers :buyers, revenue :revenue, discount :discount, \
-                   mails :mails, spent_amount :spent_amount, spent_uses :spent_uses, changes :one";
 
 impl Store {
     /// What a redemption adds to the statistics, with each code's channel as the table tells it.
@@ -274,7 +270,7 @@ impl Store {
         id: &PromotionId,
         first: &str,
         behind: &str,
-    ) -> Result<Vec<(Row, Sums)>, StoreError> {
+    ) -> Result<Vec<(Row, Sums<Figures>)>, StoreError> {
         let request = self
             .query(
                 "pk = :pk AND sk BETWEEN :first AND :behind",
@@ -305,40 +301,13 @@ enum Wanted<'a> {
     Buyer(&'a Buyer),
 }
 
-/// A row as it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sums {
-    figures: Figures,
-    /// How often it was written.
-    changes: i128,
-}
-
-impl Sums {
-    /// A figure that is missing is zero.
-    fn of(item: &Item) -> Self {
-        let number = |name: &str| {
-            let text = item.get(name).and_then(|value| value.as_n().ok());
-            text.and_then(|text| text.parse().ok()).unwrap_or_default()
-        };
-        Self {
-            figures: Figures::from_parts(number),
-            changes: number("changes"),
-        }
-    }
-}
-
 /// The transaction of a plan.
 fn actions(plan: &Plan, known: &Known) -> Result<Vec<Action>, StoreError> {
     let mut actions = Vec::with_capacity(plan.writes());
     for (subject, counted) in &plan.counted {
         let item = write(&keys::counted(subject), counted)?;
-        actions.push(match known.counted.get(subject) {
-            None => Action::PutNew(item),
-            Some(before) => {
-                let as_read = Expression::new("times = :seen").number(":seen", before.times);
-                Action::Put(item, as_read)
-            }
-        });
+        let seen = known.counted.get(subject).map(|before| before.times);
+        actions.push(Action::put_as_seen(item, "times", seen));
     }
     for (buyer, first) in &plan.buyers {
         let item = write(&keys::buyer(&buyer.0, &buyer.1), first)?;
@@ -351,19 +320,8 @@ fn actions(plan: &Plan, known: &Known) -> Result<Vec<Action>, StoreError> {
         });
     }
     let rows = plan.rows.iter();
-    actions.extend(rows.map(|(row, figures)| {
-        Action::Update {
-            key: keys::stats(row),
-            update: ADD,
-            condition: figures.parts().into_iter().fold(
-                // What decides is whether the subjects are counted; this only says that a row is one of these.
-                Expression::new("attribute_not_exists(pk) OR attribute_exists(changes)")
-                    .number(":one", 1),
-                |expression, (name, value)| expression.number(&format!(":{name}"), value),
-            ),
-        }
-    }));
+    actions.extend(rows.map(|(row, figures)| sums::add(keys::stats(row), figures)));
     let arms = plan.arms.iter();
-    actions.extend(arms.map(|(row, figures)| results::addition(row, figures)));
+    actions.extend(arms.map(|(row, figures)| sums::add(keys::arm(row), figures)));
     Ok(actions)
 }

@@ -74,6 +74,23 @@ pub(super) enum Action {
     Delete(Key, Expression),
 }
 
+impl Action {
+    /// Puts an item that nobody has put yet, or whose `counter`, which grows with each write, is as it was `seen`.
+    pub(super) fn put_as_seen(
+        item: Item,
+        counter: &str,
+        seen: Option<impl std::fmt::Display>,
+    ) -> Self {
+        match seen {
+            None => Self::PutNew(item),
+            Some(seen) => Self::Put(
+                item,
+                Expression::new(format!("{counter} = :seen")).number(":seen", seen),
+            ),
+        }
+    }
+}
+
 /// What became of one action of a cancelled transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::transaction::{Action, Expression, Outcome};
-use super::{Item, Store, StoreError, keys, schema, write};
+use super::transaction::{Action, Outcome};
+use super::{Store, StoreError, keys, schema, write};
 use crate::domain::order::Source;
 use crate::domain::watching::{SourceRecord, Told};
 
@@ -49,7 +49,8 @@ impl Store {
         let mut item = write(&key, &next)?;
         schema::set_ttl(&mut item, SourceRecord::forget_at(now));
         let version = seen.map(|record| record.version);
-        let _: Result<(), Vec<Outcome>> = self.decide(&[put(item, version)]).await?;
+        let put = Action::put_as_seen(item, "version", version);
+        let _: Result<(), Vec<Outcome>> = self.decide(&[put]).await?;
         self.said.note(source, now);
         Ok(())
     }
@@ -77,17 +78,7 @@ impl Store {
     pub async fn tell(&self, next: &Told) -> Result<bool, StoreError> {
         let item = write(&keys::told(), next)?;
         let seen = next.version.checked_sub(1).filter(|version| *version > 0);
-        Ok(self.decide(&[put(item, seen)]).await?.is_ok())
-    }
-}
-
-/// Puts an item that is new, or whose version is as seen.
-fn put(item: Item, seen: Option<u64>) -> Action {
-    match seen {
-        None => Action::PutNew(item),
-        Some(version) => Action::Put(
-            item,
-            Expression::new("version = :seen").number(":seen", version),
-        ),
+        let put = Action::put_as_seen(item, "version", seen);
+        Ok(self.decide(&[put]).await?.is_ok())
     }
 }

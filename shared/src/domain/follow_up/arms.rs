@@ -79,6 +79,20 @@ impl FollowUpTerms {
         found.map(Arm::Variant)
     }
 
+    /// The arms, variants in their order and last the hold-out if there is one, each with the part of all buyers who fall into it,
+    /// relative to the others' parts.
+    pub fn arms(&self) -> Vec<(Arm<'_>, u64)> {
+        let held = u64::from(self.holdout_percent);
+        let rest = 100_u64.saturating_sub(held);
+        let weight = |variant: &Variant| u64::from(variant.weight);
+        let all: u64 = self.variants.iter().map(weight).sum();
+        let variants = self.variants.iter();
+        let variants =
+            variants.map(|variant| (Arm::Variant(variant), rest.saturating_mul(weight(variant))));
+        let holdout = (held > 0).then(|| (Arm::Holdout, held.saturating_mul(all)));
+        variants.chain(holdout).collect()
+    }
+
     /// Whether buyers fall into the same arms, with the same in them, under both.
     pub(crate) fn same_arms(&self, other: &Self) -> bool {
         self.variants == other.variants && self.holdout_percent == other.holdout_percent
@@ -148,6 +162,29 @@ mod tests {
         for (arm, expected) in [(HOLDOUT, 4_000), ("0", 2_000), ("1", 4_000), ("2", 10_000)] {
             let found = shares(&arms)[arm];
             assert!(found.abs_diff(expected) < 354, "{arm}: {found}");
+        }
+    }
+
+    #[test]
+    fn weights_are_parts_of_all_buyers_and_the_holdout_is_there_only_if_there_is_one() {
+        let with = |holdout| terms(&[3, 1], holdout);
+        let (held, free) = (with(20), with(0));
+        let shares: Vec<u64> = held.arms().into_iter().map(|(_, weight)| weight).collect();
+        // Of 400 parts, 60 % and 20 % for the variants.
+        assert_eq!(shares, [240, 80, 80]);
+        assert!(free.arms().iter().all(|(arm, _)| *arm != Arm::Holdout));
+    }
+
+    #[test]
+    fn of_20000_buyers_each_arm_gets_the_share_that_its_weight_says() {
+        let follow_up = follow_up(terms(&[1, 2, 5], 20), 1);
+        let drawn = arms(&follow_up, 20_000);
+        let weights = follow_up.terms.arms();
+        let all: u64 = weights.iter().map(|(_, weight)| weight).sum();
+        for (arm, weight) in weights {
+            let expected = u32::try_from(20_000 * weight / all).unwrap();
+            let found = shares(&drawn)[arm.name()];
+            assert!(found.abs_diff(expected) < 354, "{}: {found}", arm.name());
         }
     }
 

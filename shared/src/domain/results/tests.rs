@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::figures::{Named as _, difference};
 
 fn at(minute: u32) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + chrono::TimeDelta::minutes(minute.into())

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::super::transaction::{Action, Expression};
-use super::Sums;
 use crate::domain::code::PromotionId;
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
@@ -15,8 +13,8 @@ use crate::domain::redemption::Redemption;
 use crate::domain::results::{ArmFigures, ArmRow, Book, Fact};
 use crate::domain::stats::{Counted, Figures, FirstBuy, Recount, Row, Standing};
 use crate::store::keys::{self, Key};
-use crate::store::results::{self, ArmSums};
-use crate::store::{Item, NewsKind, OrderNews, Store, StoreError, read};
+use crate::store::sums::{Sums, corrections};
+use crate::store::{Item, OrderNews, Store, StoreError, read};
 
 /// Looks at rows that kept changing while they were held against the ledger.
 const LOOKS: u32 = 4;
@@ -130,34 +128,37 @@ impl Store {
         let Some(key) = Key::of(item) else {
             return Ok(None);
         };
-        let (Some(order_id), Some(kind)) = (keys::order_id(&key.pk), NewsKind::of(&key.sk)) else {
+        let Some(order_id) = keys::order_id(&key.pk).filter(|_| OrderNews::is_at(&key.sk)) else {
             return Ok(None);
         };
-        let news = match kind {
-            NewsKind::Completed => OrderNews::Completed(read(item.clone())?),
-            NewsKind::Cancelled => OrderNews::Cancelled,
-            NewsKind::Marked => OrderNews::Marked(read(item.clone())?),
-        };
-        self.fact_of(&order_id, news, now).await
+        let news = OrderNews::of(&key.sk, item.clone());
+        match news.map_err(|error| StoreError::Corrupt(error.to_string()))? {
+            Some(news) => self.fact_of(&order_id, news, now).await,
+            None => Ok(None),
+        }
     }
 
     /// Holds all rows against what was added to them: how many were set right, and how many changed meanwhile.
     async fn look_at_rows(&self, owners: &mut Owners) -> Result<(usize, usize), StoreError> {
-        let mut stand: Rows<Sums> = Rows::new();
+        let mut stand: Rows<Sums<Figures>> = Rows::new();
         for id in &owners.promotions {
             stand.extend(self.stats_between(id, " ", BEHIND_ALL).await?);
         }
-        let mut arms_stand: Arms<ArmSums> = Arms::new();
+        let mut arms_stand: Arms<Sums<ArmFigures>> = Arms::new();
         for id in &owners.follow_ups {
             arms_stand.extend(self.arm_rows(id, None).await?);
         }
-        let (should, arms_should) = self.added().await?;
+        let (mut should, arms_should) = self.added().await?;
         let promotions = should.keys().map(|row| row.promotion_id.clone());
         owners.promotions.extend(promotions);
         let follow_ups = arms_should.keys().map(|row| row.follow_up_id.clone());
         owners.follow_ups.extend(follow_ups);
-        let mut repairs = wrong_rows(&stand, &should);
-        repairs.extend(wrong_arms(&arms_stand, &arms_should));
+        for (row, sums) in &stand {
+            // Visits are in no record, so they stay.
+            should.entry(row.clone()).or_default().visits = sums.figures.visits;
+        }
+        let mut repairs = corrections(&stand, &should, keys::stats);
+        repairs.extend(corrections(&arms_stand, &arms_should, keys::arm));
         let (mut repaired, mut open) = (0_usize, 0_usize);
         for repair in repairs {
             match self.decide(&[repair]).await? {
@@ -218,46 +219,4 @@ impl Store {
             .map_err(StoreError::unavailable)?;
         Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
     }
-}
-
-/// What sets right the rows that do not say what was added to them.
-fn wrong_rows(stand: &Rows<Sums>, should: &Rows<Figures>) -> Vec<Action> {
-    let rows: BTreeSet<&Row> = stand.keys().chain(should.keys()).collect();
-    let wrong = rows.into_iter().filter_map(|row| {
-        let seen = stand.get(row);
-        let figures = Figures {
-            visits: seen.map_or(0, |sums| sums.figures.visits),
-            ..should.get(row).copied().unwrap_or_default()
-        };
-        let right = seen.map_or(Figures::default(), |sums| sums.figures) == figures;
-        (!right).then(|| set(row, figures, seen))
-    });
-    wrong.collect()
-}
-
-/// The same for arms.
-fn wrong_arms(stand: &Arms<ArmSums>, should: &Arms<ArmFigures>) -> Vec<Action> {
-    let rows: BTreeSet<&ArmRow> = stand.keys().chain(should.keys()).collect();
-    let wrong = rows.into_iter().filter_map(|row| {
-        let seen = stand.get(row);
-        let figures = should.get(row).copied().unwrap_or_default();
-        let right = seen.map_or(ArmFigures::default(), |sums| sums.figures) == figures;
-        (!right).then(|| results::set(row, figures, seen))
-    });
-    wrong.collect()
-}
-
-/// Writes a row, if it still is as it was seen.
-fn set(row: &Row, figures: Figures, seen: Option<&Sums>) -> Action {
-    let changes = seen.map_or(0, |sums| sums.changes);
-    let mut item = keys::stats(row).attributes();
-    let number = |value: i128| aws_sdk_dynamodb::types::AttributeValue::N(value.to_string());
-    let parts = figures.parts().into_iter();
-    item.extend(parts.map(|(name, value)| (name.to_owned(), number(value))));
-    item.insert("changes".to_owned(), number(changes.saturating_add(1)));
-    if seen.is_none() {
-        return Action::PutNew(item);
-    }
-    let as_seen = Expression::new("changes = :seen").number(":seen", changes);
-    Action::Put(item, as_seen)
 }
