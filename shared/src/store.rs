@@ -64,7 +64,7 @@ pub use minting::{Batch, MintError};
 pub use orders::{OrderMarker, OrderOutcome, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};
 pub use people::{Suppression, SuppressionReason};
-pub use promotions::{Freshness, Known, MAX_PAGE, PromotionPage, SwitchError};
+pub use promotions::{Freshness, Known, ListPlace, MAX_PAGE, PromotionPage, SwitchError};
 pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;

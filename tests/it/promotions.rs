@@ -185,6 +185,11 @@ async fn the_list_pages_newest_first_and_filters_by_status() {
         .admin("GET /v1/promotions?status=odd", Value::Null)
         .await
         .expect(400);
+    for cursor in ["", "x", "%23", "1%23", "1%23abcde", "terms%236F1Z"] {
+        let path = format!("GET /v1/promotions?cursor={cursor}");
+        let refused = stack.admin(&path, Value::Null).await.expect(400);
+        assert_eq!(refused.body["errors"][0]["pointer"], "/cursor");
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use shared::domain::word_filter;
 use shared::http::creating::{Creating, created};
 use shared::http::openapi::IdempotencyKey;
 use shared::http::{Body, FieldError, NoBody, Problem};
-use shared::store::{CreateError, Freshness, Known, Shard, Wanted};
+use shared::store::{CreateError, Freshness, Known, ListPlace, Shard, Wanted};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
@@ -400,20 +400,22 @@ pub(crate) async fn list(
             "/limit", detail,
         )]));
     }
+    let mut after = query
+        .cursor
+        .map(|cursor| {
+            let detail = "use a cursor that a page answered with";
+            ListPlace::from_cursor(&cursor)
+                .ok_or_else(|| Problem::invalid_body(vec![FieldError::new("/cursor", detail)]))
+        })
+        .transpose()?;
     let now = state.clock.now();
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut page = Page {
-        cursor: query.cursor,
-        ..Page::default()
-    };
+    let mut page = Page::default();
     let mut bytes = 0;
     loop {
         let missing = limit.saturating_sub(u32::try_from(page.promotions.len()).unwrap_or(limit));
-        let found = state
-            .store
-            .list_promotions(page.cursor.as_deref(), missing)
-            .await?;
-        page.cursor = found.cursor;
+        let found = state.store.list_promotions(after.as_ref(), missing).await?;
+        after = found.next;
         for known in &found.promotions {
             if query
                 .status
@@ -424,7 +426,8 @@ pub(crate) async fn list(
                 page.promotions.push(promotion);
             }
         }
-        if page.cursor.is_none() || page.promotions.len() >= wanted || bytes > MAX_PAGE_BYTES {
+        if after.is_none() || page.promotions.len() >= wanted || bytes > MAX_PAGE_BYTES {
+            page.cursor = after.map(ListPlace::cursor);
             return Ok(Body(page));
         }
     }

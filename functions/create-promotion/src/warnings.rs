@@ -82,11 +82,11 @@ pub(crate) async fn of_stacking(
         return Ok(Vec::new());
     }
     let mut others = Vec::new();
-    let mut cursor: Option<String> = None;
+    let mut after = None;
     for _ in 0..PAGES {
         let store = &state.store;
         let page = store
-            .list_promotions(cursor.as_deref(), shared::store::MAX_PAGE)
+            .list_promotions(after.as_ref(), shared::store::MAX_PAGE)
             .await?;
         let stacks = |other: &Promotion| {
             other.id != promotion.id
@@ -95,8 +95,8 @@ pub(crate) async fn of_stacking(
         };
         let found = page.promotions.into_iter().map(|known| known.promotion);
         others.extend(found.filter(|other| stacks(other)));
-        cursor = page.cursor;
-        if cursor.is_none() {
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }

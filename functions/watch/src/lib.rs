@@ -132,9 +132,9 @@ fn put_metrics(metrics: &Metrics, report: &Report, now: DateTime<Utc>) {
 /// The live promotions of whose budget or uses at least 90 % are spent, among the newest 500 promotions.
 async fn nearly_spent(store: &Store, now: DateTime<Utc>) -> Result<BTreeSet<String>, StoreError> {
     let mut found = BTreeSet::new();
-    let mut cursor: Option<String> = None;
+    let mut after = None;
     for _ in 0..PAGES {
-        let page = store.list_promotions(cursor.as_deref(), MAX_PAGE).await?;
+        let page = store.list_promotions(after.as_ref(), MAX_PAGE).await?;
         let known: Vec<Arc<Promotion>> = page
             .promotions
             .into_iter()
@@ -156,8 +156,8 @@ async fn nearly_spent(store: &Store, now: DateTime<Utc>) -> Result<BTreeSet<Stri
             is_near_its_end(*limits, left)
         });
         found.extend(spent.map(|(id, _)| id.to_string()));
-        cursor = page.cursor;
-        if cursor.is_none() {
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }

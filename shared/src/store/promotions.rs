@@ -65,13 +65,32 @@ struct ListEntry {
     id: PromotionId,
 }
 
+/// A place in the list of promotions, after which a page goes on: digits of the creation, `#`, and the id of one of them.
+#[derive(Clone, Debug)]
+pub struct ListPlace(String);
+
+impl ListPlace {
+    /// Reads what [`Self::cursor`] wrote; any other text would be a key that DynamoDB may refuse, or a page of nothing.
+    pub fn from_cursor(cursor: &str) -> Option<Self> {
+        let (created, id) = cursor.split_once('#')?;
+        let digits = !created.is_empty() && created.bytes().all(|byte| byte.is_ascii_digit());
+        let known = digits && PromotionId::try_from(id.to_owned()).is_ok();
+        known.then(|| Self(cursor.to_owned()))
+    }
+
+    /// The place as an opaque text for a URL.
+    pub fn cursor(self) -> String {
+        self.0
+    }
+}
+
 /// A page of promotions, newest first, and where the next one starts.
 #[derive(Clone, Debug)]
 pub struct PromotionPage {
     /// The promotions.
     pub promotions: Vec<Known>,
     /// What to pass for the next page; none on the last.
-    pub cursor: Option<String>,
+    pub next: Option<ListPlace>,
 }
 
 impl Store {
@@ -166,13 +185,13 @@ impl Store {
         }
     }
 
-    /// At most `limit` promotions, newest first, from `cursor` on.
+    /// At most `limit` promotions, newest first, from `after` on.
     ///
     /// # Errors
     /// [`StoreError`] if the table does not answer.
     pub async fn list_promotions(
         &self,
-        cursor: Option<&str>,
+        after: Option<&ListPlace>,
         limit: u32,
     ) -> Result<PromotionPage, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
@@ -185,11 +204,11 @@ impl Store {
         let request = request
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .expression_attribute_values(":pk", AttributeValue::S(keys::PROMOTIONS.to_owned()));
-        let request = match cursor {
+        let request = match after {
             None => request.key_condition_expression("pk = :pk"),
-            Some(cursor) => request
-                .key_condition_expression("pk = :pk AND sk < :cursor")
-                .expression_attribute_values(":cursor", AttributeValue::S(cursor.to_owned())),
+            Some(ListPlace(place)) => request
+                .key_condition_expression("pk = :pk AND sk < :place")
+                .expression_attribute_values(":place", AttributeValue::S(place.clone())),
         };
         let page = request.send().await.map_err(StoreError::unavailable)?;
         let more = page.last_evaluated_key.is_some();
@@ -207,7 +226,7 @@ impl Store {
             .sort_by(|one, other| other.promotion.seniority().cmp(&one.promotion.seniority()));
         Ok(PromotionPage {
             promotions,
-            cursor: last.filter(|_| more),
+            next: last.filter(|_| more).map(ListPlace),
         })
     }
 
