@@ -133,7 +133,7 @@ fn cases(shop: &Shop) -> Vec<Case> {
         ),
         case(
             "order-completed",
-            numbered(sample("order-completed.order")),
+            numbered(&sample("order-completed.order")),
             json!({"GetSecretValue": secrets, "Query": shop.follow_ups(), "BatchGetItem": shop.promotion()}),
         ),
         case(
@@ -166,18 +166,22 @@ fn sample(name: &str) -> Value {
 }
 
 /// The same with another order at each call.
-fn numbered(event: Value) -> Value {
+fn numbered(event: &Value) -> Value {
     let text = event.to_string().replace("1001", "{{i}}");
     serde_json::from_str(&text).expect("JSON")
 }
 
 fn write(directory: &Path, stack: &Stack, case: &Case) {
-    let settings = stack.running().settings().iter();
-    let mut env: String = settings
-        .filter(|(name, _)| !PLACES.contains(&name.as_str()) && *name != "TABLE_NAME")
-        .map(|(name, value)| format!("{name}={value}\n"))
+    let mut settings = stack.running().settings().clone();
+    settings.retain(|name, _| !PLACES.contains(&name.as_str()));
+    for name in ["TABLE_NAME", "METRICS_NAMESPACE"] {
+        settings.insert(name.to_owned(), TABLE.to_owned());
+    }
+    let lines: Vec<String> = settings
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    env.push_str(&format!("TABLE_NAME={TABLE}\nMETRICS_NAMESPACE={TABLE}\n"));
+    let env = lines.join("\n");
     for (kind, text) in [
         ("event.json", case.event.to_string()),
         ("answers.json", case.answers.to_string()),
