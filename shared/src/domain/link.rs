@@ -291,6 +291,7 @@ mod tests {
             "ab",
             "-ab",
             "ab-",
+            "abc\u{0}",
             "Abc",
             "a b",
             "a.b",
