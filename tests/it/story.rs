@@ -123,6 +123,9 @@ impl<H: Host> Story<H> {
         let promotion = self.ask("create-promotion.create", 201).await;
         assert_eq!(promotion["status"], "active");
         self.learn(SAMPLE_PROMOTION, promotion["id"].as_str().unwrap());
+        let link = self.ask("create-promotion.link", 201).await;
+        assert_eq!(link["slug"], "hanako");
+        self.ask("landing.link", 200).await;
         let batch = self.ask("create-promotion.mint", 201).await;
         assert_eq!(batch["count"], 1000);
         let codes = self.ask("create-promotion.list-codes", 200).await;
@@ -142,9 +145,9 @@ impl<H: Host> Story<H> {
         assert_eq!(self.tell("tally.batch").await, done);
         let stats = self.ask("create-promotion.stats", 200).await;
         let totals = &stats["totals"];
-        let figures = ["redemptions", "revenue", "discount", "buyers", "mails"]
-            .map(|name| totals[name].clone());
-        assert_eq!(figures, [1, 3564, 396, 1, 1], "{stats}");
+        let names = ["redemptions", "revenue", "discount", "buyers", "mails", "visits"];
+        let figures = names.map(|name| totals[name].clone());
+        assert_eq!(figures, [1, 3564, 396, 1, 1, 1], "{stats}");
     }
 
     /// An order earns one mail, however often it is told, and a poison message fails alone.
