@@ -37,6 +37,7 @@ mod operations;
 mod order_codes;
 mod orderings;
 mod orders;
+mod pages;
 mod patching;
 mod policies;
 mod pricing;
