@@ -1,8 +1,9 @@
-//! `create-promotion`: the admin API for promotions, their codes, follow-ups, and what became of orders.
+//! `create-promotion`: the admin API for promotions, their codes, links, follow-ups, and what became of orders.
 
 mod codes;
 mod customers;
 mod follow_ups;
+mod links;
 mod listing;
 mod lookup;
 mod orders;
@@ -58,6 +59,11 @@ use shared::store::{Scope, Store};
     follow_ups::pause,
     follow_ups::resume,
     orders::read,
+    links::create,
+    links::list,
+    links::read,
+    links::change,
+    links::delete,
 ))]
 struct Calls;
 
@@ -164,5 +170,6 @@ pub fn routes(state: State) -> Router {
         .merge(samples::routes())
         .merge(customers::routes())
         .merge(orders::routes())
+        .merge(links::routes())
         .with_state(state)
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::follow_up::{FollowUp, FollowUpId};
+use crate::domain::link::{Link, Visits};
 use crate::domain::order::OrderId;
 use crate::domain::outbox::OutboxMail;
 use crate::domain::promotion::Promotion;
@@ -115,7 +116,7 @@ fn nowhere() -> Key {
 }
 
 /// Kinds of items that nothing is compared with.
-const UNCOMPARED: [&str; 11] = [
+const UNCOMPARED: [&str; 12] = [
     keys::API_KEYS,
     keys::SENDING,
     keys::WATCH,
@@ -127,6 +128,7 @@ const UNCOMPARED: [&str; 11] = [
     "stats",
     "buyer-orders",
     "results",
+    keys::LINKS,
 ];
 
 fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
@@ -185,9 +187,22 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::mail(&mail.id) == *key;
             named.then(|| Fact::Mail(Box::new(mail), due(item)))
         }
+        "link" | keys::VISITS => of_link(key, item),
         _ if UNCOMPARED.contains(&kind) => Some(Fact::Other),
         _ => Some(Fact::Unknown),
     }
+}
+
+/// A link or some of its visits: nothing is compared with them, but they must be what this version wrote.
+fn of_link(key: &Key, item: &Item) -> Option<Fact> {
+    let named = if key.sk == keys::VISITS {
+        let _: Visits = parsed(item)?;
+        keys::visit_part(&key.pk).is_some()
+    } else {
+        let link: Link = parsed(item)?;
+        keys::link(&link.slug) == *key
+    };
+    named.then_some(Fact::Other)
 }
 
 fn of_promotion(id: &PromotionId, key: &Key, item: &Item) -> Option<Fact> {
@@ -210,6 +225,7 @@ fn of_promotion(id: &PromotionId, key: &Key, item: &Item) -> Option<Fact> {
             let folded = word.code.folded().as_str() == rest;
             folded.then(|| Fact::Listed(id.clone(), rest.to_owned(), Box::new(word)))
         }
+        "link" => Some(Fact::Other),
         _ => Some(Fact::Unknown),
     }
 }
