@@ -1,5 +1,6 @@
 //! The console over HTTP, as a browser asks for it, without a browser.
 
+mod channels;
 mod guard;
 mod hostile;
 mod promotions;

@@ -2,6 +2,7 @@
 //!
 //! Each module has `routes()`; whoever adds one adds its line below.
 
+pub mod channels;
 pub mod overview;
 pub mod promotions;
 pub mod sign_in;
@@ -14,5 +15,6 @@ use crate::State;
 pub fn routes() -> Router<State> {
     Router::new()
         .merge(overview::routes())
+        .merge(channels::routes())
         .merge(promotions::routes())
 }
