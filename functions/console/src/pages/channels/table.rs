@@ -78,55 +78,82 @@ fn columns(lang: Lang) -> [&'static str; 7] {
     ]
 }
 
-fn cells(
-    figures: &Figures,
-    (revenue, cost): (i128, Option<i128>),
-    currency: Currency,
-    lang: Lang,
-) -> [Markup; 7] {
-    let times = cost
-        .and_then(|cost| ratio(revenue, cost))
-        .map(|times| format!("{times}×"));
-    [
-        html! { (number(count(figures.visits))) },
-        html! { (number(count(figures.redemptions))) },
-        figure(percent(figures.redemptions, figures.visits), lang),
-        html! { (money(figures.revenue, currency)) },
-        html! { (money(figures.discount, currency)) },
-        figure(cost.map(|cost| money(cost, currency)), lang),
-        figure(times, lang),
-    ]
+/// What one line of the table rests on.
+struct Line {
+    figures: Figures,
+    /// Redemptions that are compared with the visits.
+    of_visits: i128,
+    /// Revenue that is compared with the cost.
+    of_cost: i128,
+    cost: Option<i128>,
+}
+
+impl Line {
+    fn of(row: &ChannelRow) -> Self {
+        Self {
+            figures: row.figures,
+            of_visits: row.figures.redemptions,
+            of_cost: row.figures.revenue,
+            cost: row.cost,
+        }
+    }
+
+    /// All rows together; channels without visits, or without a cost, are left out of what visits and cost are compared with.
+    fn total(rows: &[ChannelRow]) -> Self {
+        let mut total = Self {
+            figures: Figures::default(),
+            of_visits: 0,
+            of_cost: 0,
+            cost: None,
+        };
+        for row in rows {
+            total.figures += row.figures;
+            if row.figures.visits > 0 {
+                total.of_visits = total.of_visits.saturating_add(row.figures.redemptions);
+            }
+            if let Some(paid) = row.cost {
+                total.of_cost = total.of_cost.saturating_add(row.figures.revenue);
+                total.cost = Some(total.cost.unwrap_or_default().saturating_add(paid));
+            }
+        }
+        total
+    }
+
+    fn cells(&self, currency: Currency, lang: Lang) -> [Markup; 7] {
+        let figures = &self.figures;
+        let times = self.cost.and_then(|cost| ratio(self.of_cost, cost));
+        [
+            html! { (number(count(figures.visits))) },
+            html! { (number(count(figures.redemptions))) },
+            figure(percent(self.of_visits, figures.visits), lang),
+            html! { (money(figures.revenue, currency)) },
+            html! { (money(figures.discount, currency)) },
+            figure(self.cost.map(|cost| money(cost, currency)), lang),
+            figure(times.map(|times| format!("{times}×")), lang),
+        ]
+    }
 }
 
 /// The table with a row of totals.
 pub fn table(rows: &[ChannelRow], currency: Currency, caption: &str, visit: &Visit) -> Markup {
     let lang = visit.lang;
     let words = columns(lang);
-    let mut total = Figures::default();
-    let (mut revenue, mut cost): (i128, Option<i128>) = (0, None);
-    for row in rows {
-        total += row.figures;
-        if let Some(paid) = row.cost {
-            revenue = revenue.saturating_add(row.figures.revenue);
-            cost = Some(cost.unwrap_or_default().saturating_add(paid));
-        }
-    }
     html! {
         div .table { table .stacked {
             caption { (caption) }
             thead { tr { th scope="col" { (lang.pick("配布経路", "Channel")) } @for word in words { th .right scope="col" { (word) } } } }
             tbody { @for row in rows { tr {
                 th scope="row" { (name(row, visit)) }
-                @for (word, cell) in words.iter().zip(cells(&row.figures, (row.figures.revenue, row.cost), currency, lang)) {
+                @for (word, cell) in words.iter().zip(Line::of(row).cells(currency, lang)) {
                     td .right data-label=(word) { (cell) }
                 }
             } } }
             tfoot { tr { th scope="row" { (lang.pick("合計", "Total")) }
-                @for (word, cell) in words.iter().zip(cells(&total, (revenue, cost), currency, lang)) { td .right data-label=(word) { (cell) } } } }
+                @for (word, cell) in words.iter().zip(Line::total(rows).cells(currency, lang)) { td .right data-label=(word) { (cell) } } } }
         } }
         p .note { (lang.pick(
-            "広告費はリンクに登録した額の合計で、期間にかかわらず全額です。ROASは、広告費のある経路のコード利用売上を広告費で割った値です。",
-            "Ad cost is what the links say in all, whatever the period. The return is the revenue of channels with a cost, divided by it.",
+            "広告費はリンクに登録した額の合計で、期間にかかわらず全額です。ROASは、広告費のある経路のコード利用売上を広告費で割った値、合計の利用率は訪問のある経路だけの値です。",
+            "Ad cost is what the links say in all, whatever the period. The return is the revenue of channels with a cost, divided by it; the total’s conversion is that of channels with visits.",
         )) }
     }
 }

@@ -164,8 +164,8 @@ pub(super) fn frame<'a>(promotion: &Promotion, visit: &'a Visit) -> Page<'a> {
             a .button .primary href=(format!("{base}/resume")) { (lang.pick("再開する", "Resume")) }
         } @else if !over {
             @match promotion.terms.claim_code {
-                ClaimCode::SingleUse => { a .button .primary href=(format!("{base}/codes")) { (lang.pick("コードを発行する", "Issue codes")) } }
-                ClaimCode::Group => { a .button .primary href=(format!("{base}/codes")) { (lang.pick("共通コードを追加する", "Add a shared code")) } }
+                ClaimCode::SingleUse => { a .button .primary href=(format!("{base}/codes#issue")) { (lang.pick("コードを発行する", "Issue codes")) } }
+                ClaimCode::Group => { a .button .primary href=(format!("{base}/codes#issue")) { (lang.pick("共通コードを追加する", "Add a shared code")) } }
                 ClaimCode::None => {}
             }
             a .button href=(format!("{base}/pause")) { (lang.pick("一時停止する", "Pause")) }
