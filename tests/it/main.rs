@@ -27,6 +27,7 @@ mod forget;
 mod holds;
 mod limits;
 mod mail_certainty;
+mod mail_lists;
 mod mail_pauses;
 mod main_job;
 mod minting;
