@@ -38,7 +38,7 @@ impl StartError {
 }
 
 /// Where settings come from. It remembers what was asked for, so that a test can hold the template against the code.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Env {
     map: Option<BTreeMap<String, String>>,
     asked: Mutex<BTreeSet<String>>,

@@ -182,7 +182,10 @@ async fn of_eight_resends_at_once_one_makes_the_mail_due_and_it_is_sent_once() {
         assert_eq!((mail.state, mail.resends), (MailState::Due, 1));
         assert_eq!(mail.duplicate_risk, may_have_arrived);
         assert_eq!((mail.attempt, mail.reason, mail.ended_at), (1, None, None));
-        assert_eq!(listed(&store, MailView::Waiting, 9).await, [seen.id.clone()]);
+        assert_eq!(
+            listed(&store, MailView::Waiting, 9).await,
+            [seen.id.clone()]
+        );
         stack.advance("PT1M").await;
         let mail = store.mail(&seen.id).await.unwrap().unwrap();
         assert_eq!((mail.state, mail.attempt), (MailState::Sent, 2));
@@ -200,7 +203,12 @@ async fn a_resend_beside_a_cancellation_or_an_unsubscription_sends_nothing_after
     let mails = mails(&stack, 24).await;
     let store = store(&stack);
     for (index, mail) in mails.iter().enumerate() {
-        let seen = end(&stack, mail, if index % 3 == 0 { parked() } else { failed() }).await;
+        let seen = end(
+            &stack,
+            mail,
+            if index % 3 == 0 { parked() } else { failed() },
+        )
+        .await;
         let (one, other) = (Arc::clone(&store), Arc::clone(&store));
         let now = stack.clock().now();
         let barrier = Arc::new(Barrier::new(2));
@@ -226,11 +234,17 @@ async fn a_resend_beside_a_cancellation_or_an_unsubscription_sends_nothing_after
     }
     stack.advance("PT2M").await;
     assert_eq!(stack.inbox().await, Vec::<Value>::new());
-    assert_eq!(listed(&store, MailView::Withdrawn, 7).await.len(), mails.len());
+    assert_eq!(
+        listed(&store, MailView::Withdrawn, 7).await.len(),
+        mails.len()
+    );
     for mail in &mails {
         let mail = store.mail(&mail.id).await.unwrap().unwrap();
         let reason = mail.reason.unwrap();
-        assert!(["cancelled", "unsubscribed"].contains(&reason.as_str()), "{reason}");
+        assert!(
+            ["cancelled", "unsubscribed"].contains(&reason.as_str()),
+            "{reason}"
+        );
     }
 }
 
@@ -266,7 +280,11 @@ async fn a_mail_sent_again_counts_once_and_the_books_agree() {
         .body;
     assert_eq!(results["arms"][0]["mailed"], 3, "{results}");
     let report = store
-        .audit(shared::store::AuditMode::Look, stack.clock().now(), &mut |_| {})
+        .audit(
+            shared::store::AuditMode::Look,
+            stack.clock().now(),
+            &mut |_| {},
+        )
         .await
         .unwrap();
     assert!(report.differences.is_empty(), "{:?}", report.differences);
@@ -290,7 +308,11 @@ async fn orders_with_codes_that_could_not_be_redeemed_are_listed_latest_first() 
     let store = store(&stack);
     let (first, next) = store.list_unreconciled(None, 2).await.unwrap();
     let (second, end) = store.list_unreconciled(next.as_ref(), 2).await.unwrap();
-    let found: Vec<&str> = first.iter().chain(&second).map(|(order, _)| order.as_str()).collect();
+    let found: Vec<&str> = first
+        .iter()
+        .chain(&second)
+        .map(|(order, _)| order.as_str())
+        .collect();
     assert_eq!(found, ["2", "1", "0"]);
     assert!(next.is_some() && end.is_none());
     assert!(first[0].1.codes[0].reason.is_some());

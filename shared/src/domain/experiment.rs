@@ -276,7 +276,11 @@ mod tests {
     /// Source of the values: ux.md §2, computed there.
     #[test]
     fn so_many_buyers_are_needed_to_notice_a_rate_half_as_high_again() {
-        assert!(buyers_needed(0.1).abs_diff(683) <= 3, "{}", buyers_needed(0.1));
+        assert!(
+            buyers_needed(0.1).abs_diff(683) <= 3,
+            "{}",
+            buyers_needed(0.1)
+        );
         assert!(buyers_needed(0.05) > buyers_needed(0.1));
         assert_eq!(buyers_needed(0.0), u64::MAX);
         assert!(buyers_needed(0.9) < 1_000);

@@ -74,9 +74,7 @@ impl Store {
                 Ok(()) => return Ok(true),
                 Err(outcomes) => match outcomes.into_iter().next() {
                     // It is no longer in the list it was in: look again.
-                    Some(Outcome::Refused(Some(item)))
-                        if !item.contains_key(heard.attribute()) =>
-                    {
+                    Some(Outcome::Refused(Some(item))) if !item.contains_key(heard.attribute()) => {
                         reread = Some(read(item)?);
                     }
                     // Counted before, perhaps by a try whose answer was lost; or the mail is gone.

@@ -159,9 +159,7 @@ pub(super) fn right_due(mail: &OutboxMail) -> Option<Due> {
 
 /// The list of those that came back, if it did; that may have been heard before it was known to be sent, and so of a later try.
 fn among_bounced(mail: &OutboxMail) -> Option<Due> {
-    let at = mail
-        .bounced_at
-        .filter(|_| mail.state == MailState::Sent)?;
+    let at = mail.bounced_at.filter(|_| mail.state == MailState::Sent)?;
     Some(Due {
         shard: Some(BOUNCED_LIST.to_owned()),
         ms: Some(at.timestamp_millis()),
