@@ -68,7 +68,8 @@ pub(super) enum Newest {
     Last,
 }
 
-/// A place in a list: behind what stands at this time under this partition key. As text it is `milliseconds.key`.
+/// A place in a list: behind what stands at this time under this partition key. As text it is
+/// `milliseconds.key` with `~` for the key's `#`, which would end an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IndexPlace {
     ms: i64,
@@ -90,7 +91,7 @@ impl IndexPlace {
 
 impl fmt::Display for IndexPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.ms, self.partition)
+        write!(f, "{}.{}", self.ms, self.partition.replacen('#', "~", 1))
     }
 }
 
@@ -106,7 +107,7 @@ impl FromStr for IndexPlace {
         let (ms, partition) = text.split_once('.').ok_or(InvalidPlace)?;
         Ok(Self {
             ms: ms.parse().map_err(|_| InvalidPlace)?,
-            partition: partition.to_owned(),
+            partition: partition.replacen('~', "#", 1),
         })
     }
 }
@@ -343,6 +344,7 @@ mod tests {
             ms: 1_764_000_000_000,
             partition: "order#a.b".to_owned(),
         };
+        assert_eq!(place.to_string(), "1764000000000.order~a.b");
         assert_eq!(place.to_string().parse::<IndexPlace>().unwrap(), place);
         for text in ["", "1", "x.mail#a", ".mail#a"] {
             assert!(text.parse::<IndexPlace>().is_err(), "{text}");

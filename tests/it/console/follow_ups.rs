@@ -133,7 +133,7 @@ async fn variants_come_and_go_without_script_and_changed_arms_ask_before_a_new_e
     let stored = read(&stack, &path).await;
     assert_eq!(
         (&stored["experiment"], &stored["variants"][1]["delay"]),
-        (&json!(2), &json!("PT36H"))
+        (&json!(2), &json!("P1DT12H"))
     );
     // The old experiment stays readable.
     let results = staff.get(&format!("{path}/results")).await.expect(200).text;

@@ -270,11 +270,6 @@ async fn lists_are_paged_and_each_empty_one_says_so() {
     }
     let all = mails(&stack, 53).await;
     let first = staff.get("/console/mails").await.expect(200).text;
-    let (_, rest) = first
-        .split_once("rel=\"next\"")
-        .or_else(|| first.split_once("次へ"))
-        .unwrap();
-    let _ = rest;
     let next = first
         .split("href=\"")
         .find(|link| link.contains("after="))
@@ -282,9 +277,8 @@ async fn lists_are_paged_and_each_empty_one_says_so() {
     let next = next.split('"').next().unwrap().replace("&amp;", "&");
     let second = staff.get(&next).await.expect(200).text;
     let shown = |page: &str| {
-        all.iter()
-            .filter(|mail| page.contains(mail.id.as_str()))
-            .count()
+        let listed = |id: &str| page.contains(&format!("href=\"/console/mails/{id}\""));
+        all.iter().filter(|mail| listed(mail.id.as_str())).count()
     };
     assert_eq!((shown(&first), shown(&second)), (50, 3));
     assert_eq!(
