@@ -385,7 +385,7 @@ impl<'a> Form<'a> {
                 (checkbox("bound", lang.pick("コードを本人だけが使えるようにする", "Only the buyer can use the code"), self.fields.has("bound"), None))
                 div .row {
                     (self.input("reminder", lang.pick("期限前のお知らせ", "Reminder before the end")).numeric().optional().render(errors, lang))
-                    (select(("reminder-unit", lang.pick("単位", "Unit")), unit, &units(unit, lang), errors, lang))
+                    (select(("reminder-unit", lang.pick("単位", "Unit")), unit, &units_before(unit, lang), errors, lang))
                 }
             }
         }
@@ -446,6 +446,18 @@ impl<'a> Form<'a> {
 fn built_in(tag: &str) -> String {
     let text = template::built_in(Language::of(tag));
     format!("{}\n\n{}", text.subject, text.body)
+}
+
+/// The units of a reminder, which counts back from the code's end.
+fn units_before(chosen: &str, lang: Lang) -> Vec<Choice<'static>> {
+    let mut units = units(chosen, lang);
+    let words = ["日前", "時間前", "分前", "秒前"];
+    for (unit, ja) in units.iter_mut().zip(words) {
+        if lang == Lang::Ja {
+            ja.clone_into(&mut unit.label);
+        }
+    }
+    units
 }
 
 fn units(chosen: &str, lang: Lang) -> Vec<Choice<'static>> {

@@ -274,7 +274,7 @@ fn table(arms: &[ArmResults], currency: Option<Currency>, lang: Lang) -> Markup 
         lang.pick("押し上げ効果", "Lift"),
     ];
     html! {
-        div .table { table .stacked {
+        div .table { table .stacked .tight {
             caption { (lang.pick("比較が始まってからの合計。開封は計測していません", "Sums since the experiment began. Opens are not measured")) }
             thead { tr {
                 th scope="col" { (lang.pick("配信パターン", "Arm")) }
