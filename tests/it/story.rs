@@ -20,6 +20,8 @@ const TABLE: &str = "told";
 const SAMPLE_CODE: &str = "THX9-7K3M-9QXA-2F4T";
 const SAMPLE_PROMOTION: &str = "THX9";
 const SAMPLE_TOKEN: &str = "UNSUBSCRIBE_TOKEN";
+/// The same for a session of the console.
+const SAMPLE_SESSION: &str = "SESSION";
 /// Secrets and personal data in the samples.
 const SECRETS: [&str; 5] = [ADMIN_KEY, CHECKOUT_KEY, WEBHOOK_SECRET, "hanako", "花子"];
 
@@ -85,6 +87,7 @@ impl<H: Host> Story<H> {
         assert_eq!(document["openapi"], "3.1.0");
         self.ask("docs.page", 200).await;
         self.ask("landing.unsubscribe", 200).await;
+        self.look().await;
         assert_eq!(self.told, events::samples());
     }
 
@@ -116,6 +119,18 @@ impl<H: Host> Story<H> {
         let answer = self.tell(sample).await;
         assert_eq!(answer["statusCode"], status, "{sample}: {answer}");
         serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// Staff sign in and see a page.
+    async fn look(&mut self) {
+        let signed_in = self.tell("console.sign-in").await;
+        assert_eq!(signed_in["statusCode"], 303, "{signed_in}");
+        let cookie = signed_in["cookies"][0].as_str().unwrap();
+        let value = cookie.split_once('=').unwrap().1.split_once(';').unwrap().0;
+        self.learn_secret(SAMPLE_SESSION, value);
+        let page = self.tell("console.page").await;
+        assert_eq!(page["statusCode"], 200, "{page}");
+        assert!(page["body"].as_str().unwrap().contains("lang=\"ja\""));
     }
 
     /// A promotion, its codes, and one of them used.
