@@ -17,6 +17,7 @@ mod bulk;
 mod buyers;
 mod cost;
 mod crash;
+mod demo;
 mod deployed_doctor;
 mod doctor;
 mod events;
