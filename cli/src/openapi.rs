@@ -15,12 +15,16 @@ refused, with their JSON pointer. Send `Authorization: Bearer <key>`: a key of s
 does not take is 405. After a 503, or no answer at all, send the same request again: it is never applied twice.";
 
 /// The document's sections, in the order in which they are shown.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     (
         "Promotions",
         "The terms of discounts, what they gave away, and their state.",
     ),
     ("Codes", "What buyers type."),
+    (
+        "Links",
+        "Public pages of promotions, each for a channel, that count their visits.",
+    ),
     (
         "Follow-ups",
         "When an order completes: wait, then mail a code.",

@@ -32,7 +32,7 @@ pub(crate) async fn rebuild(options: Rebuild) -> Said {
         ))
     })?;
     let mut said = format!(
-        "Read {} redemptions and mails: {} counted otherwise than before, {} sums set right.\n",
+        "Read {} redemptions, mails and counts of visits: {} counted otherwise than before, {} sums set right.\n",
         report.records, report.recounted, report.repaired
     );
     if report.open > 0 {

@@ -11,6 +11,7 @@ pub mod figures;
 pub mod follow_up;
 pub mod guessable;
 pub mod identity;
+pub mod link;
 pub mod mailbox;
 pub mod money;
 pub mod order;

@@ -17,6 +17,7 @@ use crate::domain::cart::{MAX_QUANTITY, Sku};
 use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId};
 use crate::domain::follow_up::FollowUpId;
+use crate::domain::link::{MAX_TARGET_BYTES, Slug, TargetUrl};
 use crate::domain::money::{Amount, BasisPoints, Currency};
 use crate::domain::order::{OrderId, Source};
 use crate::domain::period::Period;
@@ -111,6 +112,23 @@ schema!(
         "THX9"
     )
 );
+
+schema!(
+    Slug,
+    "Slug",
+    text(
+        "^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$",
+        "The end of a landing link's address; not of the shape of a single-use code.",
+        "hanako"
+    )
+);
+
+schema!(TargetUrl, "TargetUrl", {
+    let description = "Where a button leads: an https address, or one of this machine. `{code}` in it stands for the code.";
+    let schema = described(Type::String, description, json!("https://shop.example/tea"));
+    let schema = schema.pattern(Some("^https?://[!-~]+$"));
+    schema.max_length(Some(MAX_TARGET_BYTES)).into()
+});
 
 schema!(
     FollowUpId,

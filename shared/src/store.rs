@@ -19,6 +19,7 @@ mod idempotency;
 mod issuing;
 mod keys;
 mod limits;
+mod links;
 mod minting;
 mod orders;
 mod outbox;
@@ -60,6 +61,7 @@ pub use group_codes::GroupCode;
 pub use idempotency::{CreateError, Created, Idempotency};
 pub use issuing::{Gift, Issue, ThankYou};
 pub use limits::{Observed, Shard, Shortage, Wanted};
+pub use links::{CountedLink, Left, LinkPage, LinkPlace};
 pub use minting::{Batch, MintError};
 pub use orders::{OrderMarker, OrderOutcome, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};
@@ -79,6 +81,7 @@ pub use voiding::{Voidable, Voided};
 use crate::aws::{Aws, describe};
 use crate::domain::code::{FoldedWord, PromotionId};
 use crate::domain::follow_up::{FollowUp, FollowUpId};
+use crate::domain::link::{Link, Slug};
 use crate::domain::promotion::Promotion;
 use crate::env::{Env, StartError};
 use cache::Cache;
@@ -115,6 +118,8 @@ pub struct Store {
     automatic: Cache<(), Arc<[Arc<Promotion>]>>,
     batches: Cache<PromotionId, Arc<[Batch]>>,
     follow_up_versions: Cache<(FollowUpId, u64), Arc<FollowUp>>,
+    links: Cache<Slug, Link>,
+    left: Cache<links::LeftKey, Left>,
     said: watching::Said,
 }
 
@@ -134,6 +139,8 @@ impl Store {
             automatic: Cache::new(),
             batches: Cache::new(),
             follow_up_versions: Cache::new(),
+            links: Cache::new(),
+            left: Cache::new(),
             said: watching::Said::default(),
         })
     }

@@ -250,6 +250,9 @@ async fn sell(story: &mut Story) {
     let promotion = story.ask("create-promotion.create", 201).await;
     assert_eq!(promotion["status"], "active");
     story.learn(SAMPLE_PROMOTION, promotion["id"].as_str().unwrap());
+    let link = story.ask("create-promotion.link", 201).await;
+    assert_eq!(link["slug"], "hanako");
+    story.ask("landing.link", 200).await;
     let batch = story.ask("create-promotion.mint", 201).await;
     assert_eq!(batch["count"], 1000);
     let codes = story.ask("create-promotion.list-codes", 200).await;
@@ -269,9 +272,16 @@ async fn count(story: &mut Story) {
     assert_eq!(story.tell("tally.batch").await, done);
     let stats = story.ask("create-promotion.stats", 200).await;
     let totals = &stats["totals"];
-    let figures =
-        ["redemptions", "revenue", "discount", "buyers", "mails"].map(|name| totals[name].clone());
-    assert_eq!(figures, [1, 3564, 396, 1, 1], "{stats}");
+    let figures = [
+        "redemptions",
+        "revenue",
+        "discount",
+        "buyers",
+        "mails",
+        "visits",
+    ]
+    .map(|name| totals[name].clone());
+    assert_eq!(figures, [1, 3564, 396, 1, 1, 1], "{stats}");
 }
 
 /// An order earns one mail, however often it is told, and a poison message fails alone.

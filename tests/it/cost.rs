@@ -254,6 +254,34 @@ async fn statistics(bench: &mut Bench) {
         .await;
 }
 
+/// A link opened by a person, and its visit from the stream into the sums.
+async fn links(bench: &mut Bench) {
+    let terms = json!({"limits": {"budget": 1_000_000, "shards": 8}});
+    let promotion = bench.stack.promotion(terms).await;
+    let link = crate::links::link(&bench.stack, &promotion, json!({})).await;
+    let (mut opened, mut counted) = (Vec::new(), Vec::new());
+    for _ in 0..TIMES {
+        bench.stack.advance("PT0S").await;
+        let _ = bench.meter.take();
+        crate::links::visit(&bench.stack, &link).await.expect(200);
+        opened.push(bench.meter.of("landing"));
+        counted.push(bench.settled("tally", "PT0S").await);
+    }
+    bench.note_call("open a landing link", least(opened));
+    let bill = Bill {
+        usage: least(counted),
+        invocations: 1,
+        ..Bill::default()
+    };
+    bench.note("– count the visit (from the stream)", bill);
+    for _ in 0..19 {
+        crate::links::link(&bench.stack, &promotion, json!({})).await;
+    }
+    bench
+        .note_read("list a page of 20 links", "GET /v1/links")
+        .await;
+}
+
 /// What one order and its mail ask of each function in turn.
 async fn thanks(bench: &mut Bench) {
     let promotion = bench.stack.promotion(json!({})).await;
@@ -390,6 +418,7 @@ async fn every_operation_costs_what_the_table_of_costs_says() {
     bench.rows.append(&mut shop.rows);
     let mut thanked = Bench::start().await;
     statistics(&mut thanked).await;
+    links(&mut thanked).await;
     thanks(&mut thanked).await;
     bench.rows.append(&mut thanked.rows);
     let mut quiet = Bench::start().await;

@@ -68,6 +68,23 @@ async fn staff(stack: &Stack) {
         .admin("GET /v1/promotions?limit=1", Value::Null)
         .await
         .expect(200);
+    let link = crate::links::link(stack, &promotion, json!({"slug": "hanako"})).await;
+    for call in ["GET", "PATCH"] {
+        let call = format!("{call} /v1/links/hanako");
+        let body = json!({"cost": 1});
+        let body = if call.starts_with("GET") {
+            Value::Null
+        } else {
+            body
+        };
+        stack.admin(&call, body).await.expect(200);
+    }
+    stack.admin("GET /v1/links", Value::Null).await.expect(200);
+    crate::links::visit(stack, &link).await.expect(200);
+    stack
+        .admin("DELETE /v1/links/hanako", Value::Null)
+        .await
+        .expect(200);
     let automatic = stack
         .promotion(json!({"claim_code": "none", "combinability": "unrestricted"}))
         .await;

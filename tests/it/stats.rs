@@ -339,6 +339,7 @@ async fn rows_of(store: &Store, id: &PromotionId) -> BTreeMap<Row, Figures> {
             Row {
                 promotion_id,
                 place,
+                link: None,
             },
             figures,
         )

@@ -145,7 +145,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 41] = [
+pub(crate) const CALLS: [(&str, &str); 47] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -171,6 +171,11 @@ pub(crate) const CALLS: [(&str, &str); 41] = [
     ("POST /v1/follow-ups/x/pause", "create-promotion"),
     ("POST /v1/follow-ups/x/resume", "create-promotion"),
     ("GET /v1/orders/1", "create-promotion"),
+    ("POST /v1/links", "create-promotion"),
+    ("GET /v1/links", "create-promotion"),
+    ("GET /v1/links/hanako", "create-promotion"),
+    ("PATCH /v1/links/hanako", "create-promotion"),
+    ("DELETE /v1/links/hanako", "create-promotion"),
     ("POST /v1/quotes", "redeem-code"),
     ("PUT /v1/redemptions/1", "redeem-code"),
     ("GET /v1/redemptions/1", "redeem-code"),
@@ -182,6 +187,7 @@ pub(crate) const CALLS: [(&str, &str); 41] = [
     ("POST /v1/webhooks/woocommerce", "receive-order"),
     ("POST /v1/webhooks/stripe", "receive-order"),
     ("GET /healthz", "landing"),
+    ("GET /l/hanako", "landing"),
     ("GET /u/token", "landing"),
     ("POST /u/token", "landing"),
     ("GET /v1/openapi.json", "docs"),
@@ -414,7 +420,7 @@ fn the_stream_calls_tally_with_what_it_counts_and_a_record_that_fails_is_named_a
     let kinds = &pattern["dynamodb"]["Keys"]["sk"]["S"];
     assert_eq!(
         *kinds,
-        serde_json::json!(["redemption", "mail", "tombstone", "event#order.completed", {"prefix": "marker#"}])
+        serde_json::json!(["redemption", "mail", "visits", "tombstone", "event#order.completed", {"prefix": "marker#"}])
     );
     assert_eq!(
         source["FunctionResponseTypes"][0],

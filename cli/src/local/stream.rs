@@ -1,4 +1,4 @@
-//! The table's stream, as far as `tally` needs it: which redemptions, mails, order events and markers were written.
+//! The table's stream, as far as `tally` needs it: which redemptions, mails, order events, markers and visits were written.
 //!
 //! The embedded engine has streams, but asks the whole stream for its last number at every write and never trims it, so that
 //! each write becomes slower than the one before. So this stands between the engine and who calls it, notes the keys that a
@@ -343,7 +343,7 @@ fn collect(value: &Value, found: &mut Vec<Change>) {
             let key = fields.get("Item").or_else(|| fields.get("Key"));
             let text = |name: &str| key?.get(name)?.get("S")?.as_str();
             if let (Some(pk), Some(sk)) = (text("pk"), text("sk"))
-                && (matches!(sk, "redemption" | "mail") || OrderNews::is_at(sk))
+                && (matches!(sk, "redemption" | "mail" | "visits") || OrderNews::is_at(sk))
             {
                 found.push(Change {
                     pk: pk.to_owned(),

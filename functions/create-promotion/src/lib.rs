@@ -1,8 +1,9 @@
-//! `create-promotion`: the admin API for promotions, their codes, follow-ups, and what became of orders.
+//! `create-promotion`: the admin API for promotions, their codes, links, follow-ups, and what became of orders.
 
 mod codes;
 mod customers;
 mod follow_ups;
+mod links;
 mod listing;
 mod lookup;
 mod orders;
@@ -58,6 +59,11 @@ use shared::store::{Scope, Store};
     follow_ups::pause,
     follow_ups::resume,
     orders::read,
+    links::create,
+    links::list,
+    links::read,
+    links::change,
+    links::delete,
 ))]
 struct Calls;
 
@@ -131,6 +137,7 @@ pub fn router(state: State) -> Router {
         .merge(samples::routes())
         .merge(customers::routes())
         .merge(orders::routes())
+        .merge(links::routes())
         .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

@@ -9,11 +9,13 @@ use axum::routing::get;
 use chrono::{DateTime, Days, NaiveDate};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
+use shared::domain::channel::Channel;
 use shared::domain::code::PromotionId;
 use shared::domain::figures::Named as _;
 use shared::domain::money::{Amount, Currency};
 use shared::domain::stats::{Figures, Place};
 use shared::http::{Body, FieldError, Problem};
+use shared::store::CountedLink;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
@@ -72,7 +74,7 @@ pub(crate) struct Answer {
     /// Those that have anything to show, by day or by name.
     rows: Vec<StatsRow>,
     /// Their sum.
-    totals: Sums,
+    totals: Totals,
 }
 
 /// One day or channel.
@@ -82,6 +84,38 @@ pub(crate) struct StatsRow {
     key: Option<String>,
     #[serde(flatten)]
     sums: Sums,
+    #[serde(flatten)]
+    spending: Spending,
+}
+
+/// All rows together.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StatsTotals)]
+pub(crate) struct Totals {
+    #[serde(flatten)]
+    sums: Sums,
+    #[serde(flatten)]
+    spending: Spending,
+}
+
+/// What channels cost, as their links say, and what that brought.
+#[derive(Clone, Copy, Default, Serialize, ToSchema)]
+#[schema(as = StatsSpending)]
+pub(crate) struct Spending {
+    /// What the channel's links cost in all, whatever the days, links taken back included; null without a cost, and for a day.
+    cost: Option<Amount>,
+    /// Return on ad spend: revenue of the days asked for, of channels with a cost, divided by that cost, to two decimals; null
+    /// without a cost.
+    roas: Option<f64>,
+}
+
+impl Spending {
+    fn of(revenue: i128, cost: Option<i128>) -> Self {
+        Self {
+            cost: cost.map(amount),
+            roas: cost.and_then(|cost| decimal(revenue, cost, 100)),
+        }
+    }
 }
 
 /// Sums; amounts in minor units.
@@ -146,13 +180,18 @@ pub(crate) fn rounded(sum: i128, by: i128) -> Option<i128> {
 
 /// Ten-thousandths, rounded half up, as a decimal fraction.
 fn conversion(redemptions: i128, visits: i128) -> Option<f64> {
-    let ratio = rounded(redemptions.checked_mul(10_000)?, visits)?;
-    let ratio = f64::from(u32::try_from(ratio).ok()?);
+    decimal(redemptions, visits, 10_000)
+}
+
+/// One sum divided by another, in parts of `parts`, rounded half up, as a decimal fraction.
+fn decimal(sum: i128, by: i128, parts: u32) -> Option<f64> {
+    let ratio = rounded(sum.checked_mul(parts.into())?, by)?;
+    let ratio = f64::from(u32::try_from(ratio).unwrap_or(u32::MAX));
     #[expect(
         clippy::float_arithmetic,
         reason = "a ratio to look at: what it rests on was rounded as an integer"
     )]
-    Some(ratio / 10_000.0)
+    Some(ratio / f64::from(parts))
 }
 
 /// What a promotion brought and cost
@@ -184,23 +223,7 @@ pub(crate) async fn stats(
     let (from, to) = range(&query, state.shop.zone, created, day_of(now))?;
     let by = query.by.unwrap_or_default();
     let found = state.store.stats(&promotion.id, from, to).await?;
-    let mut totals = Figures::default();
-    let mut sums: BTreeMap<(bool, String), Figures> = BTreeMap::new();
-    for (Place { day, channel }, figures) in found {
-        totals += figures;
-        // What has no channel comes last.
-        let key = match (by, channel) {
-            (By::Day, _) => (false, day.to_string()),
-            (By::Channel, Some(channel)) => (false, channel.into()),
-            (By::Channel, None) => (true, String::new()),
-        };
-        *sums.entry(key).or_default() += figures;
-    }
-    sums.retain(|_, figures| !figures.is_zero());
-    let rows = sums.iter().map(|((none, key), figures)| StatsRow {
-        key: (!none).then(|| key.clone()),
-        sums: Sums::of(figures),
-    });
+    let costs = costs(state.store.links_of(&promotion.id).await?);
     Ok(Body(Answer {
         promotion_id: promotion.id.clone(),
         currency: promotion.terms.currency,
@@ -208,9 +231,64 @@ pub(crate) async fn stats(
         to,
         time_zone: state.shop.zone.name().to_owned(),
         by,
-        rows: rows.collect(),
-        totals: Sums::of(&totals),
+        totals: totals(&found, &costs),
+        rows: rows(&found, &costs, by),
     }))
+}
+
+/// What the links of each channel cost, those taken back included: that was paid.
+fn costs(links: Vec<CountedLink>) -> BTreeMap<Channel, i128> {
+    let mut costs = BTreeMap::new();
+    for CountedLink { link, .. } in links {
+        if let Some(cost) = link.cost {
+            *costs.entry(link.channel).or_default() += i128::from(cost.minor());
+        }
+    }
+    costs
+}
+
+fn totals(found: &[(Place, Figures)], costs: &BTreeMap<Channel, i128>) -> Totals {
+    let (mut totals, mut revenue) = (Figures::default(), 0);
+    for (Place { channel, .. }, figures) in found {
+        totals += *figures;
+        if channel
+            .as_ref()
+            .is_some_and(|channel| costs.contains_key(channel))
+        {
+            revenue += figures.revenue;
+        }
+    }
+    let cost = (!costs.is_empty()).then(|| costs.values().sum());
+    Totals {
+        sums: Sums::of(&totals),
+        spending: Spending::of(revenue, cost),
+    }
+}
+
+fn rows(found: &[(Place, Figures)], costs: &BTreeMap<Channel, i128>, by: By) -> Vec<StatsRow> {
+    // What has no channel comes last.
+    let mut sums: BTreeMap<(bool, String), (Figures, Option<i128>)> = BTreeMap::new();
+    let of = |channel: &Channel| (false, channel.as_str().to_owned());
+    for (Place { day, channel }, figures) in found {
+        let key = match (by, channel) {
+            (By::Day, _) => (false, day.to_string()),
+            (By::Channel, Some(channel)) => of(channel),
+            (By::Channel, None) => (true, String::new()),
+        };
+        sums.entry(key).or_default().0 += *figures;
+    }
+    if by == By::Channel {
+        for (channel, cost) in costs {
+            sums.entry(of(channel)).or_default().1 = Some(*cost);
+        }
+    }
+    sums.retain(|_, (figures, cost)| !figures.is_zero() || cost.is_some());
+    let rows = sums.iter().map(|((none, key), (figures, cost))| StatsRow {
+        key: (!none).then(|| key.clone()),
+        sums: Sums::of(figures),
+        spending: Spending::of(figures.revenue, *cost),
+    });
+    rows.collect()
 }
 
 /// The days asked for, both included.
@@ -315,5 +393,15 @@ mod tests {
         assert_eq!(conversion(2, 3), Some(0.6667));
         assert_eq!(conversion(1, 20_000), Some(0.0001));
         assert_eq!(conversion(3, 2), Some(1.5));
+    }
+
+    #[test]
+    fn return_on_ad_spend_has_two_decimals_and_needs_a_cost() {
+        let roas = |revenue, cost| Spending::of(revenue, cost).roas;
+        assert_eq!(roas(3_564, None), None);
+        assert_eq!(roas(3_564, Some(0)), None);
+        assert_eq!(roas(0, Some(30_000)), Some(0.0));
+        assert_eq!(roas(100_000, Some(30_000)), Some(3.33));
+        assert_eq!(roas(i128::from(u64::MAX), Some(1)), Some(42_949_672.95));
     }
 }

@@ -3,17 +3,19 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::benefit::Benefit;
+use shared::domain::channel::Channel;
 use shared::domain::code::GroupWord;
 use shared::domain::guessable::is_guessable;
 use shared::domain::money::Amount;
 use shared::domain::promotion::{Combinability, Promotion, Status};
 use shared::http::Problem;
+use shared::store::GroupCode;
 use utoipa::ToSchema;
 
 use crate::State;
 
 /// What is allowed but may hurt.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(crate) struct Warning {
     /// Names it for programs.
     code: &'static str,
@@ -46,6 +48,22 @@ pub(crate) fn of_terms(promotion: &Promotion) -> Vec<Warning> {
         (Some(_) | None, Some(_) | None) => None,
     };
     never.into_iter().chain(short).collect()
+}
+
+/// What a link's word gives reason to warn of: uses of the word count for its own channel, visits of the link for the link's.
+pub(crate) fn of_link(channel: &Channel, word: &GroupCode) -> Vec<Warning> {
+    if word.channel.as_ref() == Some(channel) {
+        return Vec::new();
+    }
+    let word_channel = word.channel.as_ref().map_or("none", Channel::as_str);
+    vec![Warning {
+        code: "another-channel",
+        detail: format!(
+            "Uses of {} count for the channel {word_channel}, visits of this link for {}: its conversion cannot be told.",
+            word.code.as_str(),
+            channel.as_str()
+        ),
+    }]
 }
 
 /// The most that one order can get, if the benefit bounds it.

@@ -1,6 +1,8 @@
-//! What the public sees: the way out of the mails. Nothing here needs a key, so nothing here says who anybody is.
+//! What the public sees: landing links and the way out of the mails. Nothing here needs a key, so nothing here says who anybody is.
 
+mod link;
 mod unsubscribe;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -10,8 +12,10 @@ use http::StatusCode;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
+use shared::domain::link::{CartUrl, TargetUrl};
 use shared::env::{Env, StartError};
 use shared::http::openapi::{self, Access};
+use shared::mailer::Shop;
 use shared::secrets::fetch_identity_key;
 use shared::store::Store;
 
@@ -21,7 +25,19 @@ pub struct State {
     store: Arc<Store>,
     identity: Arc<IdentityKey>,
     clock: Clock,
-    shop_name: Arc<str>,
+    shop: Arc<Shop>,
+    /// Where the buttons of links lead.
+    cart: Arc<CartUrl>,
+    /// Addresses of pages that a shop has to name, or wants to.
+    legal: Arc<Legal>,
+}
+
+/// Pages of the shop that every page of a link names, as far as the shop has said where they are.
+#[derive(Debug, Default)]
+struct Legal {
+    /// Who sells, as the law on mail order asks.
+    notice: Option<TargetUrl>,
+    privacy: Option<TargetUrl>,
 }
 
 impl State {
@@ -30,21 +46,42 @@ impl State {
     /// # Errors
     /// [`StartError`] naming the variable or secret that is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
-        let shop_name = env.require("SHOP_NAME")?.into();
+        let shop = Shop::read(env)?;
+        let cart = CartUrl::new(env.get("CART_URL").as_deref(), &shop.shop_url);
+        let cart = cart.map_err(|error| unusable("CART_URL", &error))?;
+        let legal = Legal {
+            notice: page(env, "LEGAL_URL")?,
+            privacy: page(env, "PRIVACY_URL")?,
+        };
         let aws = Aws::from_env(env)?;
         let identity = fetch_identity_key(env, &aws).await?;
         Ok(Self {
             store: Arc::new(Store::connect(env, &aws)?),
             identity: Arc::new(identity),
             clock,
-            shop_name,
+            shop: Arc::new(shop),
+            cart: Arc::new(cart),
+            legal: Arc::new(legal),
         })
     }
 }
 
+fn unusable(name: &str, why: &impl std::fmt::Display) -> StartError {
+    StartError::Unusable {
+        name: name.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// A page that a setting names, if it is set.
+fn page(env: &Env, name: &str) -> Result<Option<TargetUrl>, StartError> {
+    let url = env.get(name).map(TargetUrl::try_from).transpose();
+    url.map_err(|error| unusable(name, &error))
+}
+
 /// What each call of the function takes and answers.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(health, unsubscribe::ask, unsubscribe::stop))]
+#[openapi(paths(health, link::show, unsubscribe::ask, unsubscribe::stop))]
 struct Calls;
 
 /// The function's part of the OpenAPI document.
@@ -68,6 +105,8 @@ async fn health() -> StatusCode {
 pub fn router(state: State) -> Router {
     Router::new()
         .route("/healthz", get(health))
+        .route("/l/{slug}", get(link::show))
+        .route(link::script_path(), get(link::script))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::stop))
         .with_state(state)
 }

@@ -100,7 +100,7 @@ pub(crate) async fn ask(
     show(
         StatusCode::OK,
         words,
-        Some(&state.shop_name),
+        Some(&state.shop.shop_name),
         words.title,
         &content,
     )
@@ -146,7 +146,7 @@ pub(crate) async fn stop(
             show(
                 StatusCode::OK,
                 words,
-                Some(&state.shop_name),
+                Some(&state.shop.shop_name),
                 words.done_title,
                 &content,
             )
@@ -161,7 +161,7 @@ pub(crate) async fn stop(
             show(
                 status,
                 words,
-                Some(&state.shop_name),
+                Some(&state.shop.shop_name),
                 words.failed_title,
                 &content,
             )
@@ -231,4 +231,4 @@ fn show(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,4 +1,5 @@
-//! Keeps the statistics: hears from the table's stream what became of redemptions, mails and orders, and has the sums say so.
+//! Keeps the statistics: hears from the table's stream what became of redemptions, mails, orders and links' visits, and has the sums
+//! say so.
 //!
 //! A stream tells of each change at least once, in order for one item, and a batch that failed comes again, perhaps in halves.
 //! Only the new image is used: what a record adds follows from how it stands, and the store adds the difference to what
@@ -13,6 +14,7 @@ use chrono_tz::Tz;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::PersonHash;
+use shared::domain::link::{VisitPart, Visits};
 use shared::domain::order::OrderId;
 use shared::domain::outbox::OutboxMail;
 use shared::domain::redemption::Redemption;
@@ -110,7 +112,7 @@ fn keep_latest(latest: &mut HashMap<Subject, Standing>, standing: Standing) {
 
 /// What a stream record tells.
 enum News {
-    /// How a redemption or a mail stands.
+    /// How a redemption, a mail or a link's visits stand.
     Standing(Box<Standing>),
     /// What a buyer did.
     Fact(PersonHash, Box<Fact>),
@@ -136,6 +138,13 @@ async fn news(state: &State, record: EventRecord) -> Result<Option<News>, Record
         (Some(("mail", _)), "mail") => {
             let mail: OutboxMail = serde_dynamo::from_item(image)?;
             state.store.standing_of_mail(&mail, state.zone, now).await?
+        }
+        (Some(("visits", part)), "visits") => {
+            let Some(part) = VisitPart::read(part) else {
+                return Ok(None);
+            };
+            let visits: Visits = serde_dynamo::from_item(image)?;
+            Some(Standing::of_visits(&part, &visits))
         }
         (Some(("order", order)), sk) => {
             let Ok(order_id) = OrderId::try_from(order.to_owned()) else {

@@ -1,4 +1,4 @@
-//! Statistics: what each redemption and each mail adds to the sums of its promotion, day and channel.
+//! Statistics: what each redemption, each mail and each link's visits add to the sums of its promotion, day and channel.
 //!
 //! Nothing is counted by event. What an order adds is a function of its record as it stands, and beside the sums stands what
 //! was added for it, and of which version of the record. So a version that was seen before, or is older, adds nothing; a newer
@@ -15,6 +15,7 @@ use super::channel::Channel;
 use super::code::PromotionId;
 use super::figures::{self, difference, figures, merged};
 use super::identity::PersonHash;
+use super::link::{Slug, VisitPart, Visits};
 use super::money::Amount;
 use super::order::OrderId;
 use super::outbox::{MailId, MailState, OutboxMail};
@@ -56,6 +57,9 @@ pub struct Row {
     pub promotion_id: PromotionId,
     /// On which day and in which channel; what the promotion has spent stands in a row without either.
     pub place: Option<Place>,
+    /// Of which link alone; then without day and channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Slug>,
 }
 
 /// A day in the shop's zone, and a channel.
@@ -74,6 +78,8 @@ pub enum Subject {
     Order(OrderId),
     /// A mail.
     Mail(MailId),
+    /// A part of a link's visits of a day.
+    Visits(VisitPart),
 }
 
 /// What was added for one subject.
@@ -252,10 +258,38 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// What visits add: to their day and channel, and to their link. They only ever grow, so their number is their version.
+    pub fn of_visits(part: &VisitPart, counted: &Visits) -> Self {
+        let figures = Figures {
+            visits: counted.visits.into(),
+            ..Figures::default()
+        };
+        let place = Place {
+            day: part.day,
+            channel: Some(counted.channel.clone()),
+        };
+        let link = Row {
+            promotion_id: counted.promotion_id.clone(),
+            place: None,
+            link: Some(part.slug.clone()),
+        };
+        let of_link = Share { row: link, figures };
+        Self {
+            subject: Subject::Visits(part.clone()),
+            version: counted.visits,
+            shares: vec![share(&counted.promotion_id, Some(place), figures), of_link],
+            arms: Vec::new(),
+            buyers: Vec::new(),
+        }
+    }
+}
+
 fn share(promotion: &PromotionId, place: Option<Place>, figures: Figures) -> Share {
     let row = Row {
         promotion_id: promotion.clone(),
         place,
+        link: None,
     };
     Share { row, figures }
 }
@@ -392,6 +426,7 @@ impl Plan {
         let row = |place: &Place| Row {
             promotion_id: buyer.0.clone(),
             place: Some(place.clone()),
+            link: None,
         };
         let standing = self.buyers.get(buyer).or_else(|| known.buyers.get(buyer));
         match standing.cloned() {

@@ -10,9 +10,23 @@ use sha2::{Digest, Sha256};
 ///
 /// The policy lets in that style by its hash, forms to ourselves, and nothing else; the address is neither indexed nor passed on.
 pub fn page(status: StatusCode, document: String, style: &str) -> Response {
+    show(status, document, style, "form-action 'self'")
+}
+
+/// The same for a document that has no forms, but may load scripts from where it is from.
+pub fn page_with_script(status: StatusCode, document: String, style: &str) -> Response {
+    show(
+        status,
+        document,
+        style,
+        "script-src 'self'; form-action 'none'",
+    )
+}
+
+fn show(status: StatusCode, document: String, style: &str, allowed: &str) -> Response {
     let hash = STANDARD.encode(Sha256::digest(style));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; {allowed}; base-uri 'none'; frame-ancestors 'none'"
     );
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),

@@ -19,7 +19,7 @@ use crate::store::{
 };
 
 /// Every code a failure can have, by status.
-pub const CODES: [&str; 17] = [
+pub const CODES: [&str; 18] = [
     "invalid-body",
     "unauthenticated",
     "forbidden",
@@ -32,6 +32,7 @@ pub const CODES: [&str; 17] = [
     "hold-lapsed",
     "version-conflict",
     "code-taken",
+    "slug-taken",
     "body-too-large",
     "not-applicable",
     "idempotency-key-reused",
@@ -136,6 +137,13 @@ impl Problem {
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found")
             .detail(format!("There is no such {what}."))
+    }
+
+    /// A link's slug is, or was, in use: 409.
+    pub fn slug_taken() -> Self {
+        Self::new(StatusCode::CONFLICT, "slug-taken", "The slug is in use").detail(
+            "A link has, or had, this slug. Nothing was changed: choose another, or leave it out.",
+        )
     }
 
     /// No such code: 404.

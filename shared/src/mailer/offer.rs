@@ -36,7 +36,7 @@ impl Language {
     }
 
     /// An amount inside a sentence: Japanese writes yen behind the number.
-    pub(super) fn amount(self, amount: Amount, currency: Currency) -> String {
+    pub fn amount(self, amount: Amount, currency: Currency) -> String {
         let shown = amount.display(currency);
         match (self, shown.strip_prefix('¥')) {
             (Self::Ja, Some(digits)) => format!("{digits}円"),
@@ -45,7 +45,7 @@ impl Language {
     }
 
     /// The last day before `end`: `12月25日(金)`, `25 Dec 2026`.
-    pub(super) fn last_day(self, end: DateTime<Utc>, zone: Tz) -> String {
+    pub fn last_day(self, end: DateTime<Utc>, zone: Tz) -> String {
         let last = last_minute(end).with_timezone(&zone);
         match self {
             Self::Ja => {
@@ -57,7 +57,7 @@ impl Language {
     }
 
     /// The last minute before `end`, with year and time: `2026年12月25日(金) 23:59`, `25 Dec 2026, 23:59 (JST)`.
-    pub(super) fn last_moment(self, end: DateTime<Utc>, zone: Tz) -> String {
+    pub fn last_moment(self, end: DateTime<Utc>, zone: Tz) -> String {
         let last = last_minute(end).with_timezone(&zone);
         match self {
             Self::Ja => {
@@ -93,9 +93,9 @@ pub struct Offer {
     currency: Currency,
     minimum: Minimum,
     /// Whether it applies to some products only.
-    pub(super) selected_products: bool,
+    pub selected_products: bool,
     /// Whether it may be combined with other codes.
-    pub(super) combinable: bool,
+    pub combinable: bool,
 }
 
 impl Offer {
@@ -112,7 +112,7 @@ impl Offer {
     }
 
     /// The bare size: `10%`, `¥500`, `5–15%`; where there is none, the phrase.
-    pub(super) fn discount(&self, language: Language) -> String {
+    pub fn discount(&self, language: Language) -> String {
         match &self.benefit {
             Benefit::PercentOff { .. }
             | Benefit::AmountOff { .. }
@@ -122,7 +122,7 @@ impl Offer {
     }
 
     /// The discount as a phrase: `10%OFF`, `500円OFF`, `2点購入で1点無料`; `10% off`, `¥500 off`, `buy 2, get 1 free`.
-    pub(super) fn phrase(&self, language: Language) -> String {
+    pub fn phrase(&self, language: Language) -> String {
         match (language, &self.benefit) {
             (Language::Ja, Benefit::PercentOff { percent, .. }) => format!("{percent}%OFF"),
             (Language::En, Benefit::PercentOff { percent, .. }) => format!("{percent}% off"),
@@ -161,7 +161,7 @@ impl Offer {
     }
 
     /// The smallest subtotal it applies to, in words: its minimum or its first tier, whichever is more.
-    pub(super) fn minimum_subtotal(&self, language: Language) -> Option<String> {
+    pub fn minimum_subtotal(&self, language: Language) -> Option<String> {
         let first_tier = match &self.benefit {
             Benefit::TieredPercentOff { tiers } => tiers.least(),
             Benefit::PercentOff { .. }
@@ -174,13 +174,13 @@ impl Offer {
     }
 
     /// The smallest quantity it applies to, if that is more than one.
-    pub(super) fn minimum_quantity(&self) -> Option<String> {
+    pub fn minimum_quantity(&self) -> Option<String> {
         let quantity = self.minimum.quantity.filter(|least| *least > 1)?;
         Some(quantity.to_string())
     }
 
     /// The most it takes off, in words.
-    pub(super) fn maximum(&self, language: Language) -> Option<String> {
+    pub fn maximum(&self, language: Language) -> Option<String> {
         match &self.benefit {
             Benefit::PercentOff { max_discount, .. } => {
                 max_discount.map(|amount| language.amount(amount, self.currency))

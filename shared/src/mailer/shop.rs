@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 
 use crate::domain::follow_up::{MailTerms, Sender};
+use crate::domain::link::Slug;
 use crate::env::{Env, StartError};
 
 /// The shop, as mails show it.
@@ -49,6 +50,11 @@ impl Shop {
     pub fn sender_of(&self, mail: &MailTerms) -> Option<Sender> {
         let own = mail.sender.clone().and_then(complete);
         own.or_else(|| self.sender.clone())
+    }
+
+    /// A landing link's address.
+    pub fn link_url(&self, slug: &Slug) -> String {
+        format!("{}/l/{slug}", self.public_url)
     }
 
     /// The link behind which `token` unsubscribes.

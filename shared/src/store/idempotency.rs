@@ -85,6 +85,25 @@ impl Store {
         Ok(kept.is_some())
     }
 
+    /// How this request was answered before, if it was within a day.
+    ///
+    /// # Errors
+    /// [`CreateError::KeyReused`] if another request had its name; [`CreateError::Store`] if the table does not answer.
+    pub async fn answered(
+        &self,
+        request: &Idempotency,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Created>, CreateError> {
+        let kept: Option<KeptAnswer> = self.get(&keys::idempotency(&request.name)).await?;
+        match kept.filter(|kept| now.timestamp_millis() < kept.expires_ms) {
+            None => Ok(None),
+            Some(kept) if kept.fingerprint == request.fingerprint => {
+                Ok(Some(Created::Before(kept.answer)))
+            }
+            Some(_) => Err(CreateError::KeyReused),
+        }
+    }
+
     /// Creates what `actions` put, once for each request that names itself.
     pub(super) async fn create(
         &self,

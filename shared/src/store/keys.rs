@@ -9,6 +9,7 @@ use crate::domain::channel::Channel;
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
+use crate::domain::link::{Slug, VisitPart};
 use crate::domain::order::{OrderEventKind, OrderId, Source};
 use crate::domain::outbox::MailId;
 use crate::domain::results::ArmRow;
@@ -55,6 +56,8 @@ pub(super) const API_KEYS: &str = "api-keys";
 pub(super) const PROMOTIONS: &str = "promotions";
 /// Partition of all promotions that apply by themselves, but for those that staff ended.
 pub(super) const AUTOMATIC: &str = "automatic";
+/// Partition of all links' places in the list, newest first.
+pub(super) const LINKS: &str = "links";
 /// Partition of all follow-ups.
 pub(super) const FOLLOW_UPS: &str = "follow-ups";
 
@@ -208,6 +211,38 @@ pub(super) fn unreconciled(order: &OrderId) -> Key {
     Key::new(order_partition(order), "unreconciled")
 }
 
+pub(super) fn link(slug: &Slug) -> Key {
+    Key::new(format!("link#{slug}"), "link")
+}
+
+/// A link's place in the list, which sorts by creation …
+pub(super) fn link_entry(created_at: DateTime<Utc>, slug: &Slug) -> Key {
+    let created = created_at.timestamp_millis();
+    Key::new(LINKS, format!("{created:015}#{slug}"))
+}
+
+/// … and among those of its promotion.
+pub(super) fn link_of(id: &PromotionId, slug: &Slug) -> Key {
+    Key::new(promotion_partition(id), format!("{LINK_PREFIX}{slug}"))
+}
+
+/// What the sort keys of a promotion's links begin with.
+pub(super) const LINK_PREFIX: &str = "link#";
+
+/// A part of a link's visits of a day; each in a partition of its own, so that they take writes side by side.
+pub(super) fn visits(part: &VisitPart) -> Key {
+    Key::new(format!("{VISITS}#{part}"), VISITS)
+}
+
+/// Sort key of a part of visits, and what its partition begins with.
+pub(super) const VISITS: &str = "visits";
+
+/// The part whose partition this is.
+pub(super) fn visit_part(partition: &str) -> Option<VisitPart> {
+    let (kind, part) = partition.split_once('#')?;
+    (kind == VISITS).then(|| VisitPart::read(part))?
+}
+
 pub(super) fn follow_up(id: &FollowUpId) -> Key {
     Key::new(FOLLOW_UPS, id.as_str())
 }
@@ -322,14 +357,15 @@ pub(super) fn person_mail(person: &PersonHash, mail: &MailId) -> Key {
     )
 }
 
-/// What the sort key of what was counted for an order or a mail is.
+/// What the sort key of what was counted is.
 pub(super) const COUNTED: &str = "counted";
 
-/// What was added to the statistics for an order or a mail; beside it, in its partition.
+/// What was added to the statistics for an order, a mail or visits; beside them, in their partition.
 pub(super) fn counted(subject: &Subject) -> Key {
     let partition = match subject {
         Subject::Order(order) => order_partition(order),
         Subject::Mail(mail) => format!("mail#{mail}"),
+        Subject::Visits(part) => visits(part).pk,
     };
     Key::new(partition, COUNTED)
 }
@@ -349,11 +385,15 @@ pub(super) fn stats_day(day: NaiveDate) -> String {
     format!("day#{day}#")
 }
 
-/// Sums of a promotion: of a day and channel, or of what it has spent.
+/// What the sort keys of links' sums begin with.
+const LINK_SUMS: &str = "link#";
+
+/// Sums of a promotion: of a day and channel, of a link, or of what it has spent.
 pub(super) fn stats(row: &Row) -> Key {
-    let sk = match &row.place {
-        None => "spent".to_owned(),
-        Some(Place { day, channel }) => {
+    let sk = match (&row.place, &row.link) {
+        (_, Some(slug)) => format!("{LINK_SUMS}{slug}"),
+        (None, None) => "spent".to_owned(),
+        (Some(Place { day, channel }), None) => {
             let channel = channel.as_ref().map_or("", |channel| channel.as_str());
             format!("{}{channel}", stats_day(*day))
         }
@@ -361,8 +401,22 @@ pub(super) fn stats(row: &Row) -> Key {
     Key::new(stats_partition(&row.promotion_id), sk)
 }
 
+/// The link whose sums lie here.
+pub(super) fn link_of_sums(key: &Key) -> Option<Slug> {
+    let slug = key.sk.strip_prefix(LINK_SUMS)?;
+    let sums = key.pk.starts_with("stats#");
+    sums.then(|| Slug::try_from(slug.to_owned()).ok())?
+}
+
 /// The row whose sort key this is.
 pub(super) fn stats_row(id: &PromotionId, sk: &str) -> Option<Row> {
+    if let Some(slug) = sk.strip_prefix(LINK_SUMS) {
+        return Some(Row {
+            promotion_id: id.clone(),
+            place: None,
+            link: Some(Slug::try_from(slug.to_owned()).ok()?),
+        });
+    }
     let place = match sk.strip_prefix("day#") {
         None => (sk == "spent").then_some(None)?,
         Some(rest) => {
@@ -380,6 +434,7 @@ pub(super) fn stats_row(id: &PromotionId, sk: &str) -> Option<Row> {
     Some(Row {
         promotion_id: id.clone(),
         place,
+        link: None,
     })
 }
 

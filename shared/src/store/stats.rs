@@ -250,6 +250,7 @@ impl Store {
         let row = Row {
             promotion_id: id.clone(),
             place: None,
+            link: None,
         };
         let request = self.client.get_item().table_name(&self.table);
         let request = request

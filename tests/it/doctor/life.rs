@@ -38,6 +38,7 @@ pub(crate) async fn live(stack: &Stack) {
     bound_and_kept(stack).await;
     thank_you(stack).await;
     holds(stack).await;
+    links(stack).await;
 }
 
 /// One without a code, which everybody gets till the end of this, and one that was ended.
@@ -194,6 +195,23 @@ async fn thank_you(stack: &Stack) {
     stack.admin(&path, changed).await.expect(200);
     order("late", json!({"customer": {"email": "late@example.jp"}})).await;
     stack.advance("PT1M").await;
+}
+
+/// Links that were visited, changed and taken back.
+async fn links(stack: &Stack) {
+    let promotion = stack.promotion(json!({})).await;
+    for slug in ["life", "death"] {
+        let link = crate::links::link(stack, &promotion, json!({"slug": slug})).await;
+        for _ in 0..9 {
+            crate::links::visit(stack, &link).await.expect(200);
+        }
+    }
+    let cost = json!({"cost": 500});
+    stack.admin("PATCH /v1/links/life", cost).await.expect(200);
+    stack
+        .admin("DELETE /v1/links/death", Value::Null)
+        .await
+        .expect(200);
 }
 
 async fn holds(stack: &Stack) {

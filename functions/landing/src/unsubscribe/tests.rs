@@ -5,13 +5,15 @@ use http::{Request, header};
 use http_body_util::BodyExt;
 use shared::clock::Clock;
 use shared::domain::identity::{Email, IdentityKey};
+use shared::domain::link::CartUrl;
 use shared::env::Env;
+use shared::mailer::Shop;
 use tower::ServiceExt;
 
 use super::*;
 
 /// A table at a port that nothing listens on.
-fn state() -> State {
+pub(crate) fn state() -> State {
     let env = [
         ("AWS_REGION", "local"),
         ("AWS_ACCESS_KEY_ID", "x"),
@@ -28,7 +30,16 @@ fn state() -> State {
         store: shared::store::Store::connect(&env, &aws).unwrap().into(),
         identity: IdentityKey::from_secret(b"secret").into(),
         clock: Clock::default(),
-        shop_name: "はなこ <b>商店</b>".into(),
+        cart: CartUrl::new(None, "https://shop.example").unwrap().into(),
+        shop: Shop {
+            shop_name: "はなこ <b>商店</b>".to_owned(),
+            shop_url: "https://shop.example".to_owned(),
+            public_url: "https://api.example".to_owned(),
+            sender: None,
+            zone: chrono_tz::Asia::Tokyo,
+        }
+        .into(),
+        legal: crate::Legal::default().into(),
     }
 }
 

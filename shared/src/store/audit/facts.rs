@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::follow_up::{FollowUp, FollowUpId};
+use crate::domain::link::{Link, Visits};
 use crate::domain::order::OrderId;
 use crate::domain::outbox::OutboxMail;
 use crate::domain::promotion::Promotion;
@@ -115,7 +116,7 @@ fn nowhere() -> Key {
 }
 
 /// Kinds of items that nothing is compared with.
-const UNCOMPARED: [&str; 11] = [
+const UNCOMPARED: [&str; 12] = [
     keys::API_KEYS,
     keys::SENDING,
     keys::WATCH,
@@ -127,6 +128,7 @@ const UNCOMPARED: [&str; 11] = [
     "stats",
     "buyer-orders",
     "results",
+    keys::LINKS,
 ];
 
 fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
@@ -185,6 +187,14 @@ fn read_fact(key: &Key, item: &Item) -> Option<Fact> {
             let named = keys::mail(&mail.id) == *key;
             named.then(|| Fact::Mail(Box::new(mail), due(item)))
         }
+        "link" => {
+            let link: Link = parsed(item)?;
+            (keys::link(&link.slug) == *key).then_some(Fact::Other)
+        }
+        keys::VISITS => {
+            let _: Visits = parsed(item)?;
+            keys::visit_part(&key.pk).map(|_| Fact::Other)
+        }
         _ if UNCOMPARED.contains(&kind) => Some(Fact::Other),
         _ => Some(Fact::Unknown),
     }
@@ -210,6 +220,7 @@ fn of_promotion(id: &PromotionId, key: &Key, item: &Item) -> Option<Fact> {
             let folded = word.code.folded().as_str() == rest;
             folded.then(|| Fact::Listed(id.clone(), rest.to_owned(), Box::new(word)))
         }
+        "link" => Some(Fact::Other),
         _ => Some(Fact::Unknown),
     }
 }

@@ -1,4 +1,4 @@
-//! Statistics from the ledger: counts every record anew, then holds each row against what was added for records, mails and buyers.
+//! Statistics from the ledger: counts every record anew, then holds each row against what was added for records, mails, visits and buyers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ const BEHIND_ALL: &str = "~";
 /// What a rebuilding did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsRebuilt {
-    /// Redemptions and mails read.
+    /// Redemptions, mails and parts of links' visits read.
     pub records: usize,
     /// Of these, added otherwise than before.
     pub recounted: usize,
@@ -50,7 +50,7 @@ impl Store {
     /// Makes the statistics say what the records do. It may run beside the shop's trade, and again after it was cut off.
     ///
     /// A row is written only if it did not change from before all that adds to it was read: whatever changes one, changes the
-    /// other in the same transaction. Visits are in no ledger and stay.
+    /// other in the same transaction.
     ///
     /// # Errors
     /// [`StoreError`] if the table does not answer; what was set right by then stays so.
@@ -89,7 +89,7 @@ impl Store {
         Ok(report)
     }
 
-    /// How a redemption or mail stands, if the item is one; notes promotions that have statistics.
+    /// How a redemption, a mail or a link's visits stand, if the item is one; notes promotions that have statistics.
     async fn standing_in(
         &self,
         item: Item,
@@ -111,6 +111,10 @@ impl Store {
                 let mail: OutboxMail = read(item)?;
                 self.standing_of_mail(&mail, zone, now).await?
             }
+            (Some(_), keys::VISITS) => match keys::visit_part(&key.pk) {
+                Some(part) => Some(Standing::of_visits(&part, &read(item)?)),
+                None => None,
+            },
             _ => None,
         };
         let shares = standing.iter().flat_map(|standing| &standing.shares);
@@ -148,15 +152,11 @@ impl Store {
         for id in &owners.follow_ups {
             arms_stand.extend(self.arm_rows(id, None).await?);
         }
-        let (mut should, arms_should) = self.added().await?;
+        let (should, arms_should) = self.added().await?;
         let promotions = should.keys().map(|row| row.promotion_id.clone());
         owners.promotions.extend(promotions);
         let follow_ups = arms_should.keys().map(|row| row.follow_up_id.clone());
         owners.follow_ups.extend(follow_ups);
-        for (row, sums) in &stand {
-            // Visits are in no record, so they stay.
-            should.entry(row.clone()).or_default().visits = sums.figures.visits;
-        }
         let mut repairs = corrections(&stand, &should, keys::stats);
         repairs.extend(corrections(&arms_stand, &arms_should, keys::arm));
         let (mut repaired, mut open) = (0_usize, 0_usize);
@@ -192,6 +192,7 @@ impl Store {
                     let row = Row {
                         promotion_id,
                         place: Some(first.place),
+                        link: None,
                     };
                     rows.entry(row).or_default().buyers += 1;
                 }
