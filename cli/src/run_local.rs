@@ -91,6 +91,7 @@ fn welcome(stack: &Running, place: &Place, demo: bool) -> String {
     };
     let known = format!(
         "Okaeri runs at {url}\n\n\
+        \x20 console       {url}/console (sign in with the admin key)\n\
         \x20 inbox         {url}/local/inbox\n\
         \x20 API           {url}/docs\n\
         \x20 admin key     {ADMIN_KEY}\n\

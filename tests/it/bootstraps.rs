@@ -32,6 +32,8 @@ const TABLE: &str = "bootstraps";
 const SAMPLE_CODE: &str = "THX9-7K3M-9QXA-2F4T";
 const SAMPLE_PROMOTION: &str = "THX9";
 const SAMPLE_TOKEN: &str = "UNSUBSCRIBE_TOKEN";
+/// The same for a session of the console.
+const SAMPLE_SESSION: &str = "SESSION";
 /// Secrets and personal data in the samples.
 const SECRETS: [&str; 5] = [ADMIN_KEY, CHECKOUT_KEY, WEBHOOK_SECRET, "hanako", "花子"];
 
@@ -242,7 +244,20 @@ async fn every_release_binary_starts_and_answers_its_sample_events() {
     assert_eq!(document["openapi"], "3.1.0");
     story.ask("docs.page", 200).await;
     story.ask("landing.unsubscribe", 200).await;
+    look(&mut story).await;
     story.end();
+}
+
+/// Staff sign in and see a page.
+async fn look(story: &mut Story) {
+    let signed_in = story.tell("console.sign-in").await;
+    assert_eq!(signed_in["statusCode"], 303, "{signed_in}");
+    let cookie = signed_in["cookies"][0].as_str().unwrap();
+    let value = cookie.split_once('=').unwrap().1.split_once(';').unwrap().0;
+    story.learn_secret(SAMPLE_SESSION, value);
+    let page = story.tell("console.page").await;
+    assert_eq!(page["statusCode"], 200, "{page}");
+    assert!(page["body"].as_str().unwrap().contains("lang=\"ja\""));
 }
 
 /// A promotion, its codes, and one of them used.

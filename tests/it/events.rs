@@ -17,6 +17,7 @@ type Reader = fn(&str);
 
 /// The functions, and how each reads what it is called with.
 const READERS: &[(&str, Reader)] = &[
+    ("console", request),
     ("create-promotion", request),
     ("docs", request),
     ("landing", request),

@@ -15,6 +15,7 @@ mod bootstraps;
 mod bound_codes;
 mod bulk;
 mod buyers;
+mod console;
 mod cost;
 mod crash;
 mod demo;

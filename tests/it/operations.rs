@@ -123,6 +123,7 @@ fn what_strangers_reach_is_throttled_more_and_no_access_log_names_a_path_or_a_qu
     let rate = |settings: &Value| settings["ThrottlingRateLimit"].as_u64().unwrap();
     let most = rate(&stage["Properties"]["DefaultRouteSettings"]);
     let public = [
+        "ConsoleIntegration",
         "DocsIntegration",
         "LandingIntegration",
         "ReceiveOrderIntegration",

@@ -103,6 +103,12 @@ async fn load(
     );
     seen("landing", &one);
     let one = env();
+    routers.insert(
+        "console",
+        console::router(console::State::load(&one, clock.clone()).await.unwrap()),
+    );
+    seen("console", &one);
+    let one = env();
     order_completed::State::load(&one, clock.clone())
         .await
         .unwrap();
@@ -195,6 +201,14 @@ pub(crate) const CALLS: [(&str, &str); 47] = [
     ("GET /docs/start.js", "docs"),
 ];
 
+/// Pages of the console, which stand in no contract.
+const PAGES: [(&str, &str); 4] = [
+    ("GET /console", "console"),
+    ("GET /console/promotions", "console"),
+    ("GET /console/sign-in", "console"),
+    ("POST /console/sign-out", "console"),
+];
+
 #[tokio::test]
 async fn the_gateway_sends_every_call_to_the_function_that_answers_it() {
     let template = template();
@@ -218,7 +232,7 @@ async fn the_gateway_sends_every_call_to_the_function_that_answers_it() {
         .collect();
     let stack = Stack::start().await;
     let (routers, _) = load(&stack).await;
-    for (call, binary) in CALLS {
+    for (call, binary) in CALLS.into_iter().chain(PAGES) {
         assert_eq!(route(&routes, call), Some(binary), "{call}");
         for (name, router) in &routers {
             let (method, path) = call.split_once(' ').unwrap();

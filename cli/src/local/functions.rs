@@ -127,6 +127,9 @@ pub(super) async fn load(
     let landing = landing::State::load(&env("landing"), clock.clone())
         .await
         .map_err(named("landing"))?;
+    let console = console::State::load(&env("console"), clock.clone())
+        .await
+        .map_err(named("console"))?;
     let orders = order_completed::State::load(&env("order-completed"), clock.clone())
         .await
         .map_err(named("order-completed"))?;
@@ -149,6 +152,7 @@ pub(super) async fn load(
         .merge(redeem_code::router(redemptions))
         .merge(receive_order::router(webhooks))
         .merge(landing::router(landing))
+        .merge(console::router(console))
         .merge(docs::router());
     Ok(Functions {
         router: edge::finish(router),

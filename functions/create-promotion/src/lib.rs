@@ -120,6 +120,33 @@ impl State {
     }
 }
 
+impl State {
+    /// The table, with what this process remembers of it.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The keys of codes.
+    pub fn code_keys(&self) -> &Arc<CodeKeys> {
+        &self.code_keys
+    }
+
+    /// The key under which people are hashed.
+    pub fn identity(&self) -> &Arc<IdentityKey> {
+        &self.identity
+    }
+
+    /// What the deployment says about the shop.
+    pub fn shop(&self) -> &Arc<Shop> {
+        &self.shop
+    }
+
+    /// How long after its creation a promotion takes effect at the earliest.
+    pub fn lead_time(&self) -> Period {
+        self.lead_time
+    }
+}
+
 /// All routes, each for keys of scope `admin`.
 pub fn router(state: State) -> Router {
     let guard = Guard {
@@ -127,6 +154,12 @@ pub fn router(state: State) -> Router {
         clock: state.clock.clone(),
         scope: Scope::Admin,
     };
+    routes(state).route_layer(from_fn_with_state(guard, auth::require))
+}
+
+/// The same routes for a caller in this process that has judged the key itself and put it, as an
+/// [`ApiKey`](shared::store::ApiKey), into the request's extensions: never to be served as they are.
+pub fn routes(state: State) -> Router {
     Router::new()
         .merge(promotions::routes())
         .merge(stats::routes())
@@ -138,6 +171,5 @@ pub fn router(state: State) -> Router {
         .merge(customers::routes())
         .merge(orders::routes())
         .merge(links::routes())
-        .route_layer(from_fn_with_state(guard, auth::require))
         .with_state(state)
 }

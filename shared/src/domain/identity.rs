@@ -142,6 +142,7 @@ pub struct IdentityKey {
     requests: [u8; 32],
     links: [u8; 32],
     arms: [u8; 32],
+    console: [u8; 32],
 }
 
 impl IdentityKey {
@@ -165,6 +166,7 @@ impl IdentityKey {
             requests: key(b"okaeri/requests/v1"),
             links: key(b"okaeri/links/v1"),
             arms: key(b"okaeri/arms/v1"),
+            console: key(b"okaeri/console/v1"),
         }
     }
 
@@ -241,6 +243,26 @@ impl IdentityKey {
             .ok()?;
         let person = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         PersonHash::try_from(person).ok()
+    }
+
+    /// The console's mark on what it hands to a browser and wants back unchanged: 64 hex digits.
+    pub fn console_mark(&self, message: &str) -> String {
+        hex(&mac(&self.console, message.as_bytes()))
+    }
+
+    /// Whether `mark` is what [`Self::console_mark`] puts on `message`, compared in constant time.
+    pub fn is_console_mark(&self, message: &str, mark: &str) -> bool {
+        let pairs = mark.as_bytes().chunks(2).map(|pair| {
+            let digits = std::str::from_utf8(pair).ok()?;
+            let plain = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+            plain.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+        });
+        let Some(bytes) = pairs.collect::<Option<Vec<u8>>>() else {
+            return false;
+        };
+        hmac(&self.console, message.as_bytes())
+            .verify_slice(&bytes)
+            .is_ok()
     }
 }
 

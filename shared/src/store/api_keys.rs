@@ -91,7 +91,19 @@ impl Store {
         text: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<ApiKey>, StoreError> {
-        let digest = digest(text);
+        self.api_key_of_digest(&digest(text), now).await
+    }
+
+    /// The key with this digest, remembered as [`Self::api_key`] does; `None` if there is no such key.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn api_key_of_digest(
+        &self,
+        digest: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ApiKey>, StoreError> {
+        let digest = digest.to_owned();
         if let Some(known) = self.api_keys.fresh(&digest, now, AGES) {
             return Ok(known);
         }

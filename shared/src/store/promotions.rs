@@ -78,6 +78,11 @@ impl ListPlace {
         known.then(|| Self(cursor.to_owned()))
     }
 
+    /// The place of a promotion, after which a page goes on with the next older one.
+    pub fn of(promotion: &Promotion) -> Self {
+        Self(keys::promotion_entry(promotion.created_at, &promotion.id).sk)
+    }
+
     /// The place as an opaque text for a URL.
     pub fn cursor(self) -> String {
         self.0

@@ -1,0 +1,18 @@
+//! The pages, by their place in the menu.
+//!
+//! Each module has `routes()`; whoever adds one adds its line below.
+
+pub mod overview;
+pub mod promotions;
+pub mod sign_in;
+
+use axum::Router;
+
+use crate::State;
+
+/// All pages for which one has to be signed in.
+pub fn routes() -> Router<State> {
+    Router::new()
+        .merge(overview::routes())
+        .merge(promotions::routes())
+}

@@ -1,0 +1,658 @@
+//! One promotion: its figures, and the tabs that only show.
+
+use axum::Router;
+use axum::extract::{Path, State as Shared};
+use axum::response::Response;
+use axum::routing::get;
+use chrono::Days;
+use maud::{Markup, html};
+use shared::domain::promotion::{ClaimCode, Promotion, Status, Switch};
+use shared::domain::stats::Figures;
+use shared::store::Known;
+
+use super::find;
+use super::parts::{Budget, Tab, path, sentences, summary_card, tabs, window};
+use crate::State;
+use crate::chart::{self, Caption, Point, Row};
+use crate::failure::Failure;
+use crate::figures::{Spent, Sums, spent};
+use crate::format::{
+    NONE, budget_used, count, day, end_text, figure, money, money_in_words, money_on_axis, number,
+    percent, ratio, relative, rounded, short, short_day, time,
+};
+use crate::frame::{Nav, Page, Weight, banner, bar, key_figure};
+use crate::lang::Lang;
+use crate::visit::Visit;
+use crate::words;
+
+/// Days that charts show.
+const CHART_DAYS: u64 = 30;
+/// Days whose pace is carried on.
+const PACE_DAYS: u64 = 7;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/console/promotions/{id}", get(results))
+        .route("/console/promotions/{id}/channels", get(channels))
+        .route("/console/promotions/{id}/terms", get(terms))
+        .route("/console/promotions/{id}/history", get(history))
+}
+
+/// A promotion with what it has spent and its sums.
+pub(super) struct Standing {
+    pub(super) known: Known,
+    pub(super) spent: Spent,
+    pub(super) sums: Sums,
+}
+
+impl Standing {
+    /// Reads all three.
+    pub(super) async fn read(state: &State, visit: &Visit, id: String) -> Result<Self, Failure> {
+        let known = find(state, visit, id).await?;
+        let promotion = known.promotion.as_ref();
+        let promotions = [promotion];
+        let (all, sums) = futures_util::future::try_join(
+            spent(state, &promotions),
+            Sums::of(state, promotion, visit.today()),
+        )
+        .await?;
+        let spent = all.get(&promotion.id).copied().unwrap_or_default();
+        Ok(Self { known, spent, sums })
+    }
+
+    fn promotion(&self) -> &Promotion {
+        &self.known.promotion
+    }
+
+    /// The page around a tab.
+    pub(super) fn page(&self, visit: &Visit, tab: Tab, body: &Markup) -> Response {
+        let promotion = self.promotion();
+        let figures = html! { (self.notices(visit)) (self.figures(visit.lang)) (tabs(&promotion.id, tab, visit.lang)) };
+        frame(promotion, visit).render(&html! { (figures) (body) })
+    }
+
+    /// What staff should know before anything else.
+    fn notices(&self, visit: &Visit) -> Markup {
+        let (promotion, lang) = (self.promotion(), visit.lang);
+        let effective = promotion.status_at(visit.now) == Status::Scheduled;
+        let never = promotion
+            .terms
+            .ends_at
+            .is_some_and(|end| end <= promotion.effective_at);
+        html! {
+            @if effective {
+                (banner(Weight::Info, lang.pick("まだ始まっていません", "Not started yet"), &html! { p {
+                    (lang.pick("反映予定：", "Takes effect: ")) (time(promotion.effective_at, visit.zone(), lang))
+                    " (" (relative(promotion.effective_at, visit.now, lang)) ")" } }))
+            }
+            @if never {
+                (banner(Weight::Danger, lang.pick("このままでは一度も使えません", "As it is, it can never be used"), &html! { p {
+                    (lang.pick("反映される前に終了日時が来ます。条件から終了日時を変更してください。", "It ends before it takes effect. Change its end under Terms.")) } }))
+            }
+        }
+    }
+
+    fn figures(&self, lang: Lang) -> Markup {
+        let (promotion, total) = (self.promotion(), self.sums.total());
+        let (currency, limits) = (promotion.terms.currency, promotion.terms.limits);
+        let spent = money(self.spent.amount.into(), currency);
+        let budget = Budget::of(promotion, self.spent);
+        let spent_note = match budget {
+            Some(budget) => {
+                let used = budget_used(budget.spent, budget.whole);
+                let (whole, left) = (
+                    money(budget.whole.into(), currency),
+                    money(budget.left.into(), currency),
+                );
+                let name = lang.pick(
+                    format!("予算消化 {used}"),
+                    format!("{used} of the budget used"),
+                );
+                html! {
+                    (lang.pick(format!("予算{whole}の{used}・残額{left}"), format!("{used} of {whole}, {left} left")))
+                    (bar(budget.spent, budget.whole, &name))
+                }
+            }
+            None => html! { (lang.pick("予算なし", "No budget")) },
+        };
+        let uses_note = match limits.redemptions {
+            Some(limit) => {
+                let left = number(u64::from(limit).saturating_sub(self.spent.uses));
+                let limit = number(limit.into());
+                lang.pick(
+                    format!("上限{limit}回・残り{left}回"),
+                    format!("of {limit}, {left} left"),
+                )
+            }
+            None => lang
+                .pick("上限なし・取消を除く", "No limit; without cancelled orders")
+                .to_owned(),
+        };
+        let period = period(&self.sums, lang);
+        let return_of = ratio(total.revenue, total.discount);
+        html! {
+            dl .figures {
+                (key_figure(lang.pick("割引総額（利用中）", "Given away"), &html! { (spent) }, &spent_note))
+                (key_figure(lang.pick("利用回数", "Redemptions"), &html! { (number(self.spent.uses)) }, &html! { (uses_note) }))
+                (key_figure(lang.pick("コード利用売上", "Revenue with code"), &html! { (money(total.revenue, currency)) }, &html! { (period) }))
+                (key_figure(
+                    &lang.pick(format!("割引{}あたりの売上", unit(currency)), format!("Revenue per {} of discount", unit(currency))),
+                    &figure(return_of.map(|times| format!("{}{times}", sign(currency))), lang),
+                    &html! { (lang.pick("売上÷割引総額・", "Revenue ÷ discount, ")) (period) },
+                ))
+            }
+        }
+    }
+}
+
+/// One whole unit of a currency, such as `¥1`.
+fn unit(currency: shared::domain::money::Currency) -> String {
+    format!("{}1", sign(currency))
+}
+
+fn sign(currency: shared::domain::money::Currency) -> String {
+    let zero = money(0, currency);
+    zero.trim_end_matches(['0', '.']).to_owned()
+}
+
+/// The days that sums are of.
+fn period(sums: &Sums, lang: Lang) -> String {
+    let (from, to) = (short_day(sums.from, lang), short_day(sums.to, lang));
+    lang.pick(format!("{from}〜{to}"), format!("{from} – {to}"))
+}
+
+/// The frame of every page of a promotion: its name, status and what can be done with it.
+pub(super) fn frame<'a>(promotion: &Promotion, visit: &'a Visit) -> Page<'a> {
+    let (lang, base) = (visit.lang, path(&promotion.id));
+    let over = promotion.status_at(visit.now) == Status::Ended;
+    let actions = html! {
+        @if promotion.switch == Switch::Paused && !over {
+            a .button .primary href=(format!("{base}/resume")) { (lang.pick("再開する", "Resume")) }
+        } @else if !over {
+            @match promotion.terms.claim_code {
+                ClaimCode::SingleUse => { a .button .primary href=(format!("{base}/codes")) { (lang.pick("コードを発行する", "Issue codes")) } }
+                ClaimCode::Group => { a .button .primary href=(format!("{base}/codes")) { (lang.pick("共通コードを追加する", "Add a shared code")) } }
+                ClaimCode::None => {}
+            }
+            a .button href=(format!("{base}/pause")) { (lang.pick("一時停止する", "Pause")) }
+        }
+        details .menu {
+            summary .button aria-label=(lang.pick("その他の操作", "More actions")) { "•••" }
+            ul .menu-items {
+                @if !over { li { a href=(format!("{base}/edit")) { (lang.pick("名前・期間・上限を変更", "Change name, end, limits")) } } }
+                li { a href=(format!("/console/promotions/new?from={}", promotion.id)) { (lang.pick("複製して作成", "Duplicate")) } }
+                @if promotion.switch != Switch::Ended { li { a .danger-text href=(format!("{base}/end")) { (lang.pick("終了する", "End promotion")) } } }
+            }
+        }
+    };
+    Page::new(visit, Nav::Promotions, promotion.terms.name.clone())
+        .below_nav()
+        .beside(words::status(promotion.status_at(visit.now), lang))
+        .below(html! {
+            code translate="no" { (promotion.id) } " · "
+            (words::benefit(&promotion.terms.benefit, promotion.terms.currency, lang)) " · " (window(promotion, visit))
+        })
+        .actions(actions)
+}
+
+async fn results(
+    Shared(state): Shared<State>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let standing = Standing::read(&state, &visit, id).await?;
+    let lang = visit.lang;
+    let promotion = standing.promotion();
+    let total = standing.sums.total();
+    let body = html! {
+        div .columns {
+            div .stack {
+                @if total.redemptions == 0 { (no_redemption(promotion, &visit)) }
+                div .card { (redemptions_chart(&standing.sums, lang)) }
+                div .card { (discount_chart(promotion, &standing.sums, lang)) }
+                @if let Some(budget) = Budget::of(promotion, standing.spent) {
+                    div .card { (burn_chart(promotion, budget, &standing.sums, &visit)) }
+                }
+                (all_figures(promotion, &total, &standing.sums, lang))
+            }
+            (summary_card(promotion, &visit))
+        }
+    };
+    Ok(standing.page(&visit, Tab::Results, &body))
+}
+
+fn no_redemption(promotion: &Promotion, visit: &Visit) -> Markup {
+    let lang = visit.lang;
+    let begun = promotion.effective_at <= visit.now;
+    html! {
+        div .empty {
+            p { @if begun { (lang.pick("まだ利用されていません。コードを配ると、ここに実績が表示されます。", "Not used yet. Hand out codes, and results appear here.")) }
+                @else { (lang.pick("コードは次の日時から使えます：", "Codes work from ")) (time(promotion.effective_at, visit.zone(), lang)) } }
+            @if promotion.terms.claim_code != ClaimCode::None {
+                a .button href=(format!("{}/codes", path(&promotion.id))) { (lang.pick("コードを見る", "See codes")) }
+            }
+        }
+    }
+}
+
+/// Days of the charts as points of one of their figures.
+pub(crate) fn points(
+    sums: &Sums,
+    lang: Lang,
+    value: impl Fn(&Figures) -> i128,
+    text: impl Fn(i128) -> String,
+) -> Vec<Point> {
+    let days = sums.days(CHART_DAYS).into_iter();
+    days.map(|(on, figures)| {
+        let value = value(&figures);
+        Point {
+            label: day(on, lang),
+            tick: short_day(on, lang),
+            value,
+            text: text(value),
+        }
+    })
+    .collect()
+}
+
+fn redemptions_chart(sums: &Sums, lang: Lang) -> Markup {
+    let points = points(
+        sums,
+        lang,
+        |figures| figures.redemptions,
+        |value| number(count(value)),
+    );
+    let caption = Caption {
+        id: "redemptions",
+        title: lang
+            .pick(
+                "1日に何回使われていますか",
+                "How often is it used each day?",
+            )
+            .to_owned(),
+        unit: lang
+            .pick(
+                "利用回数（回／日・取消を含む）",
+                "Redemptions per day, cancelled ones included",
+            )
+            .to_owned(),
+        first: lang.pick("日", "Day"),
+        second: lang.pick("利用回数", "Redemptions"),
+    };
+    chart::bars(&caption, &points, |value| short(value, lang), lang)
+}
+
+fn discount_chart(promotion: &Promotion, sums: &Sums, lang: Lang) -> Markup {
+    let currency = promotion.terms.currency;
+    let points = points(
+        sums,
+        lang,
+        |figures| figures.discount,
+        |value| money(value, currency),
+    );
+    let caption = Caption {
+        id: "discount",
+        title: lang
+            .pick(
+                "1日にいくら割り引いていますか",
+                "How much is given away each day?",
+            )
+            .to_owned(),
+        unit: lang.pick(
+            format!("割引額（{}／日・取消を除く）", currency.code()),
+            format!(
+                "Discount in {} per day, without cancelled orders",
+                currency.code()
+            ),
+        ),
+        first: lang.pick("日", "Day"),
+        second: lang.pick("割引額", "Discount"),
+    };
+    chart::bars(
+        &caption,
+        &points,
+        |value| money_on_axis(value, currency, lang),
+        lang,
+    )
+}
+
+fn burn_chart(promotion: &Promotion, budget: Budget, sums: &Sums, visit: &Visit) -> Markup {
+    let (lang, currency) = (visit.lang, promotion.terms.currency);
+    let shown = sums.days(CHART_DAYS);
+    let first = shown.first().map_or(sums.from, |(day, _)| *day);
+    let mut sum = sums.total().discount - sums.since(first).discount;
+    let points: Vec<Point> = shown
+        .into_iter()
+        .map(|(on, figures)| {
+            sum += figures.discount;
+            Point {
+                label: day(on, lang),
+                tick: short_day(on, lang),
+                value: sum,
+                text: money(sum, currency),
+            }
+        })
+        .collect();
+    let whole = money(budget.whole.into(), currency);
+    let caption = Caption {
+        id: "burn",
+        title: lang
+            .pick("予算は足りますか", "Will the budget last?")
+            .to_owned(),
+        unit: lang.pick(
+            format!("割引総額の累計（{}・取消を除く）", currency.code()),
+            format!(
+                "Discount given so far, in {}, without cancelled orders",
+                currency.code()
+            ),
+        ),
+        first: lang.pick("日", "Day"),
+        second: lang.pick("累計", "So far"),
+    };
+    let bound = (
+        i128::from(budget.whole),
+        lang.pick(format!("予算 {whole}"), format!("Budget {whole}")),
+    );
+    html! {
+        p { (pace(promotion, budget, sums, visit)) }
+        (chart::steps(&caption, &points, Some(bound), |value| money_on_axis(value, currency, lang), lang))
+    }
+}
+
+/// How long the budget lasts, in a sentence.
+fn pace(promotion: &Promotion, budget: Budget, sums: &Sums, visit: &Visit) -> String {
+    let (lang, today) = (visit.lang, visit.today());
+    if budget.left == 0 {
+        return lang
+            .pick("予算に到達しました。", "The budget is used up.")
+            .to_owned();
+    }
+    let lately = sums.since(today - Days::new(PACE_DAYS - 1)).discount;
+    let left = money_in_words(budget.left.into(), promotion.terms.currency, lang);
+    let days = i128::from(budget.left)
+        .checked_mul(i128::from(PACE_DAYS))
+        .and_then(|left| rounded(left, lately))
+        .and_then(|days| u64::try_from(days).ok())
+        .filter(|days| *days < 3_650);
+    let Some(days) = days else {
+        return lang.pick(
+            format!("残額は{left}です。直近7日間の利用から、いつまで持つかはまだ分かりません。"),
+            format!("{left} are left. The last 7 days do not tell yet how long they last."),
+        );
+    };
+    let until = today + Days::new(days);
+    let before_end = promotion
+        .terms
+        .ends_at
+        .is_some_and(|end| end.with_timezone(&visit.zone()).date_naive() <= until);
+    if before_end {
+        return lang.pick(
+            format!("残額は{left}です。直近7日間のペースなら、終了日まで足ります。"),
+            format!("{left} are left. At the pace of the last 7 days they last until the end."),
+        );
+    }
+    let until = short_day(until, lang);
+    lang.pick(
+        format!("残額は{left}です。直近7日間のペースでは{until}ごろまで持ちます。"),
+        format!("{left} are left. At the pace of the last 7 days they last until about {until}."),
+    )
+}
+
+fn all_figures(promotion: &Promotion, total: &Figures, sums: &Sums, lang: Lang) -> Markup {
+    let currency = promotion.terms.currency;
+    let amount = |value| money(value, currency);
+    let rows = [
+        (
+            lang.pick(
+                "利用回数（取消を含む）",
+                "Redemptions, cancelled ones included",
+            ),
+            number(count(total.redemptions)),
+        ),
+        (
+            lang.pick("うち取消", "Of these cancelled"),
+            number(count(total.cancelled)),
+        ),
+        (
+            lang.pick("うち返品あり", "Of these with returns"),
+            number(count(total.returned)),
+        ),
+        (
+            lang.pick("初めて利用した人", "People who used it for the first time"),
+            number(count(total.buyers)),
+        ),
+        (
+            lang.pick(
+                "コード利用売上（取消を除く）",
+                "Revenue with code, without cancelled orders",
+            ),
+            amount(total.revenue),
+        ),
+        (
+            lang.pick(
+                "割引総額（取消を除く）",
+                "Discount given, without cancelled orders",
+            ),
+            amount(total.discount),
+        ),
+        (
+            lang.pick("返品された商品の割引", "Discount of returned goods"),
+            amount(total.returned_discount),
+        ),
+        (
+            lang.pick("配信したメール", "Mails sent with a code"),
+            number(count(total.mails)),
+        ),
+    ];
+    html! {
+        section .card {
+            div .card-head { h2 { (lang.pick("すべての数値", "All figures")) } span .note { (period(sums, lang)) } }
+            table { tbody { @for (name, value) in rows { tr { th scope="row" { (name) } td .right { (value) } } } } }
+        }
+    }
+}
+
+async fn channels(
+    Shared(state): Shared<State>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let standing = Standing::read(&state, &visit, id).await?;
+    let (lang, promotion) = (visit.lang, standing.promotion());
+    let currency = promotion.terms.currency;
+    let all = standing.sums.channels();
+    let name = |channel: &Option<String>| {
+        channel
+            .clone()
+            .unwrap_or_else(|| lang.pick("経路なし", "No channel").to_owned())
+    };
+    let rows: Vec<Row> = all
+        .iter()
+        .filter(|(_, figures)| figures.redemptions > 0)
+        .map(|(channel, figures)| Row {
+            label: name(channel),
+            value: figures.redemptions,
+            text: format!(
+                "{} · {} {}",
+                number(count(figures.redemptions)),
+                lang.pick("利用率", "conversion"),
+                percent(figures.redemptions, figures.visits).unwrap_or_else(|| NONE.to_owned())
+            ),
+        })
+        .collect();
+    let caption = Caption {
+        id: "channels",
+        title: lang
+            .pick(
+                "どの経路がよく使われていますか",
+                "Which channel brings buyers?",
+            )
+            .to_owned(),
+        unit: lang
+            .pick(
+                "利用回数（回）と利用率（訪問→利用）",
+                "Redemptions, and conversion of visits",
+            )
+            .to_owned(),
+        first: lang.pick("配布経路", "Channel"),
+        second: lang.pick("利用回数", "Redemptions"),
+    };
+    let body = html! {
+        @if all.is_empty() {
+            div .empty { p { (lang.pick("配布経路ごとの数値は、コードが使われると表示されます。", "Figures by channel appear once codes are used.")) } }
+        } @else {
+            @if !rows.is_empty() { div .card { (chart::horizontal(&caption, &rows, lang)) } }
+            (channel_table(&all, currency, &name, (lang, period(&standing.sums, lang))))
+        }
+    };
+    Ok(standing.page(&visit, Tab::Channels, &body))
+}
+
+fn channel_table(
+    all: &[(Option<String>, Figures)],
+    currency: shared::domain::money::Currency,
+    name: &impl Fn(&Option<String>) -> String,
+    (lang, period): (Lang, String),
+) -> Markup {
+    let words = [
+        lang.pick("訪問数", "Visits"),
+        lang.pick("利用回数", "Redemptions"),
+        lang.pick("利用率（訪問→利用）", "Conversion"),
+        lang.pick("コード利用売上", "Revenue with code"),
+        lang.pick("割引総額", "Discount given"),
+    ];
+    let cells = |figures: &Figures| {
+        [
+            html! { (number(count(figures.visits))) },
+            html! { (number(count(figures.redemptions))) },
+            figure(percent(figures.redemptions, figures.visits), lang),
+            html! { (money(figures.revenue, currency)) },
+            html! { (money(figures.discount, currency)) },
+        ]
+    };
+    let mut total = Figures::default();
+    for (_, figures) in all {
+        total += *figures;
+    }
+    html! {
+        div .table { table .stacked {
+            caption { (lang.pick("配布経路ごとの数値", "Figures by channel")) " (" (period) ")" }
+            thead { tr { th scope="col" { (lang.pick("配布経路", "Channel")) } @for word in words { th .right scope="col" { (word) } } } }
+            tbody { @for (channel, figures) in all { tr {
+                th scope="row" { bdi { (name(channel)) } }
+                @for (word, cell) in words.iter().zip(cells(figures)) { td .right data-label=(word) { (cell) } }
+            } } }
+            tfoot { tr { th scope="row" { (lang.pick("合計", "Total")) }
+                @for (word, cell) in words.iter().zip(cells(&total)) { td .right data-label=(word) { (cell) } } } }
+        } }
+    }
+}
+
+async fn terms(
+    Shared(state): Shared<State>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let standing = Standing::read(&state, &visit, id).await?;
+    let (lang, promotion) = (visit.lang, standing.promotion());
+    let over = promotion.status_at(visit.now) == Status::Ended;
+    let lists = [
+        (
+            lang.pick("対象商品", "Eligible products"),
+            &promotion.terms.products.include,
+        ),
+        (
+            lang.pick("対象外商品", "Excluded products"),
+            &promotion.terms.products.exclude,
+        ),
+    ];
+    let body = html! {
+        section .card .narrow {
+            div .card-head { h2 { (lang.pick("条件", "Terms")) }
+                @if !over { a .button .small href=(format!("{}/edit", path(&promotion.id))) { (lang.pick("名前・終了・上限を変更", "Change name, end, limits")) } } }
+            ul .terms { @for line in sentences(promotion, &visit) { li { (line) } } }
+            p .note { (lang.pick(
+                "開始後に変更できるのは、名前・終了日時・上限の値だけです。ほかの条件を変えるには、複製して作成します。",
+                "After the start only the name, the end and the values of limits can be changed. For anything else, duplicate it.",
+            )) }
+        }
+        @for (title, list) in lists { @if let Some(list) = list {
+            section .card {
+                div .card-head { h2 { (title) } span .note { (number(u64::try_from(list.len()).unwrap_or(u64::MAX))) (lang.pick("件", " SKUs")) } }
+                div .scroll tabindex="0" role="group" aria-label=(title) {
+                    table .plain-table { caption .hidden { (title) } thead .hidden { tr { th scope="col" { "SKU" } } }
+                        tbody { @for sku in list { tr { td { code translate="no" { bdi { (sku.as_str()) } } } } } } }
+                }
+            }
+        } }
+    };
+    Ok(standing.page(&visit, Tab::Terms, &body))
+}
+
+async fn history(
+    Shared(state): Shared<State>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let standing = Standing::read(&state, &visit, id).await?;
+    let (lang, promotion) = (visit.lang, standing.promotion());
+    let mut events = vec![(
+        promotion.created_at,
+        lang.pick("作成", "Created").to_owned(),
+    )];
+    if promotion.effective_at != promotion.created_at {
+        events.push((
+            promotion.effective_at,
+            lang.pick("反映（コードが使えるようになる日時）", "Takes effect")
+                .to_owned(),
+        ));
+    }
+    for batch in state.store.batches(&promotion.id).await? {
+        let codes = number(batch.count);
+        let channel = batch
+            .channel
+            .map(|channel| format!(" ({})", channel.as_str()))
+            .unwrap_or_default();
+        events.push((
+            batch.created_at,
+            lang.pick(
+                format!("コード{codes}件を発行{channel}"),
+                format!("{codes} codes issued{channel}"),
+            ),
+        ));
+    }
+    events.extend(
+        promotion
+            .terms
+            .ends_at
+            .map(|end| (end, lang.pick("終了", "Ends").to_owned())),
+    );
+    events.sort_by(|one, other| other.0.cmp(&one.0));
+    let changes = promotion.version.saturating_sub(1);
+    let body = html! {
+        section .card .narrow {
+            h2 { (lang.pick("履歴", "History")) }
+            table { caption .hidden { (lang.pick("履歴", "History")) }
+                thead { tr { th scope="col" { (lang.pick("日時", "Time")) } th scope="col" { (lang.pick("できごと", "What")) } } }
+                tbody { @for (at, what) in &events { tr {
+                    td .nowrap { (time(*at, visit.zone(), lang)) }
+                    td { (what) @if *at > visit.now { " " span .muted { "(" (relative(*at, visit.now, lang)) ")" } } }
+                } } }
+            }
+            p .note {
+                (lang.pick(
+                    format!("作成後の変更（一時停止・再開を含む）：{}回。変更ごとの日時と担当者は記録していません。", number(changes)),
+                    format!("Changes since its creation, pauses and resumptions included: {}. When and by whom each was made is not recorded.", number(changes)),
+                ))
+                @if promotion.switch == Switch::Ended { " " (lang.pick("担当者が終了しました。", "It was ended by staff.")) }
+            }
+        }
+    };
+    Ok(standing.page(&visit, Tab::History, &body))
+}
+
+/// When a promotion ends, for confirmations.
+pub(super) fn ends(promotion: &Promotion, visit: &Visit) -> Option<String> {
+    let ends_at = promotion.terms.ends_at?;
+    Some(end_text(ends_at, visit.zone(), visit.lang))
+}
