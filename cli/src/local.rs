@@ -232,6 +232,14 @@ impl Running {
         connect(self.settings.clone())
     }
 
+    /// The stack's quarantine, through the AWS SDK.
+    ///
+    /// # Errors
+    /// [`StartError`] if the settings were overridden with unusable ones.
+    pub fn quarantine(&self) -> Result<Quarantine, StartError> {
+        connect_quarantine(self.settings.clone())
+    }
+
     /// Takes no more requests, lets those begun finish, and closes the data.
     pub async fn stop(mut self) {
         self.front.end().await;

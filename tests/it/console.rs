@@ -1,8 +1,12 @@
 //! The console over HTTP, as a browser asks for it, without a browser.
 
+mod follow_ups;
 mod guard;
 mod hostile;
+mod mails;
+mod orders;
 mod promotions;
+mod settings;
 
 use http::header;
 use integration::{Answer, Caller, Stack};

@@ -30,6 +30,7 @@ mod holds;
 mod limits;
 mod links;
 mod mail_certainty;
+mod mail_lists;
 mod mail_pauses;
 mod main_job;
 mod minting;

@@ -2,8 +2,12 @@
 //!
 //! Each module has `routes()`; whoever adds one adds its line below.
 
+pub mod follow_ups;
+pub mod mails;
+pub mod orders;
 pub mod overview;
 pub mod promotions;
+pub mod settings;
 pub mod sign_in;
 
 use axum::Router;
@@ -15,4 +19,8 @@ pub fn routes() -> Router<State> {
     Router::new()
         .merge(overview::routes())
         .merge(promotions::routes())
+        .merge(follow_ups::routes())
+        .merge(mails::routes())
+        .merge(orders::routes())
+        .merge(settings::routes())
 }
