@@ -7,6 +7,7 @@ mod access;
 mod aws;
 mod control;
 mod data;
+pub mod demo;
 mod engine;
 mod feedback;
 mod functions;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use chrono::TimeDelta;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
@@ -81,6 +83,8 @@ pub struct Options {
     pub port: u16,
     /// Where to keep data.
     pub place: Place,
+    /// How far the clock of new data runs ahead of the machine's at first; behind it, if negative.
+    pub begin: TimeDelta,
     /// Mails a second the SES stand-in takes.
     pub ses_rate: u32,
     /// Mails in 24 hours the SES stand-in takes.
@@ -100,6 +104,7 @@ impl Default for Options {
         Self {
             port: DEFAULT_PORT,
             place: Place::Memory,
+            begin: TimeDelta::zero(),
             ses_rate: DEFAULT_SES_RATE,
             ses_quota: DEFAULT_SES_QUOTA,
             ses_events: true,
@@ -180,6 +185,8 @@ pub struct Running {
     aws_url: String,
     settings: BTreeMap<String, String>,
     clock: Clock,
+    control: Arc<Control>,
+    inbox: Arc<Inbox>,
     front: Stage,
     back: Stage,
     engine: Engine,
@@ -292,7 +299,7 @@ impl Drop for Stage {
 pub async fn start(options: Options) -> Result<Running, LocalError> {
     let data = Arc::new(Data::open(&options.place)?);
     let clock = Clock::default();
-    clock.advance(data.clock_offset()?);
+    clock.advance(data.clock_offset()?.unwrap_or(options.begin));
     let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
     let access = options.access;
@@ -335,7 +342,10 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let routes = Router::new()
         .nest(
             "/local",
-            guard::keep(local_routes(inbox, &url, control), &public)?,
+            guard::keep(
+                local_routes(Arc::clone(&inbox), &url, Arc::clone(&control)),
+                &public,
+            )?,
         )
         .merge(gateway::router(router, clock.clone()));
     data.record_url(&url, engine.url(), &aws_url)?;
@@ -345,6 +355,8 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         aws_url,
         settings,
         clock,
+        control,
+        inbox,
         front,
         back,
         engine,
@@ -403,7 +415,7 @@ pub fn find(path: &Path) -> Result<Found, LocalError> {
 pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let data = Data::open(&Place::Directory(path.to_owned()))?;
     let clock = Clock::default();
-    clock.advance(data.clock_offset()?);
+    clock.advance(data.clock_offset()?.unwrap_or_default());
     let engine = Engine::start(
         data.table().as_deref(),
         &data.stream(),

@@ -18,6 +18,7 @@ mod buyers;
 mod console;
 mod cost;
 mod crash;
+mod demo;
 mod deployed_doctor;
 mod doctor;
 mod events;

@@ -285,6 +285,7 @@ impl Standing {
         }
     }
 }
+
 /// Most versions that a mail goes through between two times staff have it sent: sent, refused after all, delivered, bounced.
 const VERSIONS_OF_A_TRY: u64 = 4;
 
