@@ -160,7 +160,14 @@ impl<H: Host> Story<H> {
         assert_eq!(self.tell("tally.batch").await, done);
         let stats = self.ask("create-promotion.stats", 200).await;
         let totals = &stats["totals"];
-        let names = ["redemptions", "revenue", "discount", "buyers", "mails", "visits"];
+        let names = [
+            "redemptions",
+            "revenue",
+            "discount",
+            "buyers",
+            "mails",
+            "visits",
+        ];
         let figures = names.map(|name| totals[name].clone());
         assert_eq!(figures, [1, 3564, 396, 1, 1, 1], "{stats}");
     }
