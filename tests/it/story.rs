@@ -130,7 +130,8 @@ impl<H: Host> Story<H> {
         self.learn_secret(SAMPLE_SESSION, value);
         let page = self.tell("console.page").await;
         assert_eq!(page["statusCode"], 200, "{page}");
-        assert!(page["body"].as_str().unwrap().contains("lang=\"ja\""));
+        let body = page["body"].as_str().unwrap();
+        assert!(body.contains("lang=\"ja\""), "{body}");
     }
 
     /// A promotion, its codes, and one of them used.
