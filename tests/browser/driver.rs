@@ -215,6 +215,14 @@ impl Session {
         .await;
     }
 
+    /// Presses a key, wherever the keyboard is.
+    pub(crate) async fn press_key(&self, key: &str) {
+        let keys = json!({"actions": [{"type": "key", "id": "keyboard", "actions": [
+            {"type": "keyDown", "value": key}, {"type": "keyUp", "value": key},
+        ]}]});
+        self.post("actions", keys).await;
+    }
+
     /// Empties a field.
     pub(crate) async fn clear(&self, element: &Element) {
         self.post(&format!("element/{}/clear", element.0), json!({}))

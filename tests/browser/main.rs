@@ -8,6 +8,10 @@
     reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
+mod buyers;
 mod driver;
+mod mails;
 mod page;
+mod promotions;
 mod public;
+mod staff;

@@ -261,6 +261,52 @@ impl Visitor {
         self.session.type_into(&field, text).await;
     }
 
+    /// Types into the field of this name.
+    pub(crate) async fn type_by_name(&self, name: &str, text: &str) {
+        self.type_by_name_starting(name, name, text).await;
+    }
+
+    /// Types into the first field whose name begins and ends like this.
+    pub(crate) async fn type_by_name_starting(&self, begin: &str, end: &str, text: &str) {
+        let script = "return document.querySelector(`input[name^=\"${arguments[0]}\"][name$=\"${arguments[1]}\"]`)";
+        let Some(field) = self.session.element(script, json!([begin, end])).await else {
+            panic!(
+                "there is no field {begin}…{end} on {}",
+                self.session.url().await
+            );
+        };
+        self.session.clear(&field).await;
+        self.session.type_into(&field, text).await;
+    }
+
+    /// Goes from one control to the next by the tabulator until the one with these words has the keyboard.
+    pub(crate) async fn reach(&self, words: &str) {
+        for _ in 0..80 {
+            let here = self.session.focused().await;
+            let said = self
+                .session
+                .run(
+                    "return (arguments[0].innerText ?? '').trim()",
+                    json!([Session::argument(&here)]),
+                )
+                .await;
+            if said == words {
+                return;
+            }
+            self.session.press_key("\u{e004}").await;
+        }
+        panic!(
+            "the keyboard does not reach {words:?} on {}",
+            self.session.url().await
+        );
+    }
+
+    /// Presses the enter key, and looks at where that leads.
+    pub(crate) async fn enter(&self) -> Traffic {
+        self.session.press_key("\u{e007}").await;
+        self.look().await
+    }
+
     /// Sets a field that people set by other means than typing, such as a date.
     pub(crate) async fn set(&self, label: &str, value: &str) {
         let field = self.field(label).await;
