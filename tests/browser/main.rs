@@ -11,7 +11,9 @@
 mod buyers;
 mod driver;
 mod mails;
+mod numbers;
 mod page;
+mod pictures;
 mod promotions;
 mod public;
 mod staff;
