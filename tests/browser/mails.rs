@@ -9,7 +9,7 @@ use crate::staff::at_work;
 #[tokio::test]
 async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
     let stack = Stack::start().await;
-    let promotion = stack.promotion(json!({"name": "Next time"})).await;
+    stack.promotion(json!({"name": "Next time"})).await;
     for lang in Lang::BOTH {
         let Some(visitor) = at_work(&stack, lang).await else {
             return;

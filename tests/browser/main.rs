@@ -10,6 +10,7 @@
 
 mod buyers;
 mod driver;
+mod hostile;
 mod mails;
 mod numbers;
 mod page;

@@ -90,6 +90,15 @@ impl Visitor {
         &self.session
     }
 
+    /// Makes the window this wide.
+    pub(crate) async fn narrow_to(&self, width: u32) {
+        let metrics =
+            json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.session
+            .devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
+    }
+
     /// Closes the browser, and looks at the last page.
     pub(crate) async fn leave(self) {
         self.look().await;
