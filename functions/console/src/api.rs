@@ -98,6 +98,11 @@ impl<'a> Call<'a> {
     }
 }
 
+/// A text of an answer; empty if it has none of that name.
+pub fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
 impl Api {
     /// The API behind these routes.
     pub fn new(routes: Router) -> Self {

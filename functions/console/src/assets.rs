@@ -1,5 +1,6 @@
 //! Style, script and icon: one file each, under a name that changes with its content, so that browsers keep them for good.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use axum::Router;
@@ -42,11 +43,12 @@ const SCRIPT_TEXT: &str = include_str!("../assets/script.js");
 const ICON_TEXT: &str = include_str!("../assets/icon.svg");
 
 fn named(name: &str, kind: &str, text: &str) -> String {
-    let hash: String = Sha256::digest(text)
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = Sha256::digest(text);
+    let hash = digest.iter().take(6).fold(String::new(), |mut hash, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(hash, "{byte:02x}");
+        hash
+    });
     format!("/console/{name}-{hash}.{kind}")
 }
 

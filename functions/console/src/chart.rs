@@ -47,14 +47,14 @@ pub struct Point {
 pub fn bars(
     caption: &Caption<'_>,
     points: &[Point],
-    axis: impl Fn(i128) -> String,
+    axis: &impl Fn(i128) -> String,
     lang: Lang,
 ) -> Markup {
     let points = latest(points);
     let top = ceiling(points.iter().map(|point| point.value).max().unwrap_or(0));
     let slots = int(points.len()).max(1);
     let body = html! {
-        (grid(top, &axis))
+        (grid(top, axis))
         @for (index, point) in points.iter().enumerate() {
             @let height = scaled(point.value, top);
             @let slot = 100_000 / slots;
@@ -75,13 +75,13 @@ pub fn bars(
 pub fn steps(
     caption: &Caption<'_>,
     points: &[Point],
-    bound: Option<(i128, String)>,
-    axis: impl Fn(i128) -> String,
+    bound: Option<&(i128, String)>,
+    axis: &impl Fn(i128) -> String,
     lang: Lang,
 ) -> Markup {
     let points = latest(points);
     let most = points.iter().map(|point| point.value).max().unwrap_or(0);
-    let most = most.max(bound.as_ref().map_or(0, |(value, _)| *value));
+    let most = most.max(bound.map_or(0, |(value, _)| *value));
     let top = ceiling(most);
     let slots = int(points.len()).max(1);
     let y = |value: i128| ABOVE + HEIGHT - scaled(value, top);
@@ -90,7 +90,7 @@ pub fn steps(
         points.get(index).map(|point| point.value)
     };
     let body = html! {
-        (grid(top, &axis))
+        (grid(top, axis))
         @for (index, point) in points.iter().enumerate() {
             @let from = int(index) * 100_000 / slots;
             @let to = (int(index) + 1) * 100_000 / slots;
@@ -103,7 +103,7 @@ pub fn steps(
                 line .line-1 x1=(percent(from)) x2=(percent(from)) y1=(y(before)) y2=(y(point.value)) {}
             }
         }
-        @if let Some((value, label)) = &bound {
+        @if let Some((value, label)) = bound {
             line .bound x1="0%" x2="100%" y1=(y(*value)) y2=(y(*value)) {}
             text .label .end x="100%" y=(y(*value) - 5) { (label) }
         }
@@ -383,16 +383,16 @@ mod tests {
     #[test]
     fn bars_are_drawn_for_what_is_there_from_none_to_a_year_and_a_table_says_the_same() {
         let axis = |value: i128| value.to_string();
-        let none = bars(&CAPTION, &[], axis, Lang::En);
+        let none = bars(&CAPTION, &[], &axis, Lang::En);
         assert!(none.0.contains("No data yet") && !none.0.contains("<svg"));
-        let zero = bars(&CAPTION, &points(&[0]), axis, Lang::En);
+        let zero = bars(&CAPTION, &points(&[0]), &axis, Lang::En);
         assert_eq!(
             (count(&zero, "bar-1"), count(&zero, "<th scope=\"row\"")),
             (0, 1)
         );
-        let some = bars(&CAPTION, &points(&[1, 0, 1_000_000]), axis, Lang::En);
+        let some = bars(&CAPTION, &points(&[1, 0, 1_000_000]), &axis, Lang::En);
         assert_eq!(count(&some, "bar-1"), 2);
-        let many = bars(&CAPTION, &points(&[7; 500]), axis, Lang::En);
+        let many = bars(&CAPTION, &points(&[7; 500]), &axis, Lang::En);
         assert_eq!(count(&many, "bar-1"), MOST_POINTS);
         assert!(
             count(&many, "class=\"tick") <= 10,
@@ -406,8 +406,8 @@ mod tests {
         let line = steps(
             &CAPTION,
             &points(&[10, 10, 50]),
-            Some((100, "Budget".to_owned())),
-            |value| value.to_string(),
+            Some(&(100, "Budget".to_owned())),
+            &|value: i128| value.to_string(),
             Lang::En,
         );
         assert_eq!(
@@ -419,7 +419,7 @@ mod tests {
             &CAPTION,
             &points(&[0]),
             None,
-            |value| value.to_string(),
+            &|value: i128| value.to_string(),
             Lang::En,
         );
         assert_eq!(count(&bare, "class=\"bound\""), 0);

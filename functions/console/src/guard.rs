@@ -1,10 +1,12 @@
 //! What stands before every page: who asks, from where, and whether a form is one of ours.
 
+use axum::body::Body;
 use axum::extract::{Request, State as Shared};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use shared::store::{ApiKey, Scope};
+use shared::store::{ApiKey, Scope, StoreError};
 
 use crate::State;
 use crate::failure::Failure;
@@ -51,80 +53,75 @@ pub async fn same_origin(Shared(state): Shared<State>, request: Request, next: N
 
 /// Middleware: lets those pass who are signed in, with forms that are ours. Others see the sign-in page.
 pub async fn signed_in(Shared(state): Shared<State>, request: Request, next: Next) -> Response {
+    let lang = Lang::of(request.headers());
     if !is_ours(&state, &request) {
-        return refused(Lang::of(request.headers()));
+        return refused(lang);
     }
     let now = state.clock.now();
     let (mut parts, body) = request.into_parts();
-    let lang = Lang::of(&parts.headers);
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or("/console", |path| path.as_str())
-        .to_owned();
     let writes = writes(&parts.method);
-    let fields = if writes {
-        match shared::http::body::read(Request::new(body)).await {
-            Ok(body) => Fields::read(&body),
-            Err(problem) => return problem.into_response(),
-        }
-    } else {
-        Fields::default()
+    let body = if writes { body } else { Body::empty() };
+    let Ok(body) = shared::http::body::read(Request::new(body)).await else {
+        return too_long(lang);
     };
+    let fields = Fields::read(&body);
     let found = match find(&state, &parts.headers, now).await {
         Ok(found) => found,
-        Err(failure) => return failure.into_response(),
+        Err(error) => return sign_in::unavailable(lang, &error),
     };
     let Some((session, key)) = found else {
         return if writes {
-            sign_in::again(&state, lang, parts.uri.path(), &fields)
+            sign_in::again(lang, parts.uri.path(), &fields)
         } else {
-            Redirect::to(&sign_in::address(&path)).into_response()
+            Redirect::to(&sign_in::address(&path_of(&parts))).into_response()
         };
     };
-    let secure = is_secure(&state, &parts.headers);
+    if writes && !state.sessions.is_form_token(&session, fields.get("token")) {
+        return refused(lang);
+    }
     let visit = Visit {
         lang,
         now,
         shop: std::sync::Arc::clone(&state.shop),
         key,
         token: state.sessions.form_token(&session),
-        path,
+        path: path_of(&parts),
         flash: cookie(&parts.headers, FLASH).and_then(|value| state.sessions.read_flash(&value)),
-        secure,
+        secure: is_secure(&state, &parts.headers),
         sessions: state.sessions.clone(),
     };
-    if writes && !state.sessions.is_form_token(&session, fields.get("token")) {
-        return refused(lang);
-    }
     parts.extensions.insert(visit.clone());
     parts.extensions.insert(fields);
-    let shows_flash = !writes && visit.flash.is_some();
-    let response = next
-        .run(Request::from_parts(parts, axum::body::Body::empty()))
-        .await;
+    let response = next.run(Request::from_parts(parts, Body::empty())).await;
     let mut response = match response.extensions().get::<Failure>() {
         Some(failure) => failure.page(&visit),
         None => response,
     };
-    let mut keep = |cookie: String| {
+    let renewed = Sessions::renewed(&session, now);
+    let renewed =
+        renewed.map(|session| session_cookie(&state.sessions.write(&session), visit.secure));
+    let said = (!writes && visit.flash.is_some()).then(|| ended_cookie(FLASH, visit.secure));
+    for cookie in renewed.into_iter().chain(said) {
         if let Ok(value) = HeaderValue::from_str(&cookie) {
             response.headers_mut().append(header::SET_COOKIE, value);
         }
-    };
-    if let Some(session) = Sessions::renewed(&session, now)
-        && !is_sign_out(&visit.path)
-    {
-        keep(session_cookie(&state.sessions.write(&session), secure));
-    }
-    if shows_flash {
-        keep(ended_cookie(FLASH, secure));
     }
     response
 }
 
-fn is_sign_out(path: &str) -> bool {
-    path == "/console/sign-out"
+fn path_of(parts: &Parts) -> String {
+    let path = parts.uri.path_and_query();
+    path.map_or("/console", |path| path.as_str()).to_owned()
+}
+
+fn too_long(lang: Lang) -> Response {
+    let title = lang.pick("入力が長すぎます", "Too long");
+    let text = lang.pick(
+        "一度に送れるのは1MBまでです。変更は行われていません。",
+        "A form takes 1 MB at most. Nothing was changed.",
+    );
+    let body = maud::html! { p { (text) } };
+    sign_in::bare(lang, StatusCode::PAYLOAD_TOO_LARGE, title, &body)
 }
 
 /// Who asks, if they are signed in under a key that still exists and may do everything.
@@ -132,7 +129,7 @@ async fn find(
     state: &State,
     headers: &HeaderMap,
     now: chrono::DateTime<chrono::Utc>,
-) -> Result<Option<(Session, ApiKey)>, Failure> {
+) -> Result<Option<(Session, ApiKey)>, StoreError> {
     let value = cookie(headers, session_name(is_secure(state, headers)));
     let Some(session) = value.and_then(|value| state.sessions.read(&value, now)) else {
         return Ok(None);

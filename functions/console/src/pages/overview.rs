@@ -367,5 +367,5 @@ fn month(facts: &Facts, visit: &Visit) -> Markup {
         first: lang.pick("日", "Day"),
         second: lang.pick("利用回数", "Redemptions"),
     };
-    html! { section .card { (chart::bars(&caption, &points, |value| short(value, lang), lang)) } }
+    html! { section .card { (chart::bars(&caption, &points, &|value| short(value, lang), lang)) } }
 }

@@ -1,6 +1,7 @@
 //! Promotions: their list, each one's page, and new ones.
 
 mod act;
+mod charts;
 mod codes;
 mod csv;
 mod edit;

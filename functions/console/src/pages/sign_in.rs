@@ -31,9 +31,9 @@ pub(crate) fn address(path: &str) -> String {
     if path == "/console" {
         return "/console/sign-in".to_owned();
     }
-    let mut query = form_urlencoded::Serializer::new(String::from("/console/sign-in?"));
+    let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("next", path);
-    query.finish()
+    format!("/console/sign-in?{}", query.finish())
 }
 
 /// Where to go after signing in: only ever a page of ours.
@@ -77,7 +77,7 @@ async fn ask(headers: HeaderMap, query: Result<Query<Asked>, QueryRejection>) ->
 }
 
 /// The page for somebody whose session was over when they sent a form: it keeps what they wrote.
-pub(crate) fn again(_state: &State, lang: Lang, path: &str, fields: &Fields) -> Response {
+pub(crate) fn again(lang: Lang, path: &str, fields: &Fields) -> Response {
     let kept = fields.body_without(&["token", "key"]);
     let carried = Carried {
         next: own(path),
@@ -143,7 +143,8 @@ async fn sign_in(
     Ok(response)
 }
 
-fn unavailable(lang: Lang, error: &shared::store::StoreError) -> Response {
+/// Nobody can be recognised, because the table does not answer.
+pub(crate) fn unavailable(lang: Lang, error: &shared::store::StoreError) -> Response {
     tracing::error!(%error, "nobody can sign in");
     let title = lang.pick(
         "一時的にサインインできません",

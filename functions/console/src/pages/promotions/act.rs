@@ -150,61 +150,59 @@ async fn switch(
     }
 }
 
-/// What ending a promotion does, counted.
-async fn ending(state: &State, visit: &Visit, known: &Known) -> Result<Confirm<'static>, Failure> {
+/// What stops working with a promotion, counted.
+async fn consequences(state: &State, visit: &Visit, known: &Known) -> Result<Vec<String>, Failure> {
     let lang = visit.lang;
     let promotion = known.promotion.as_ref();
-    let (id, name) = (&promotion.id, &promotion.terms.name);
-    let used = spent(state, &[promotion])
-        .await?
-        .remove(id)
-        .unwrap_or_default()
-        .uses;
-    let mut consequences = Vec::new();
-    match promotion.terms.claim_code {
+    let id = &promotion.id;
+    let codes = match promotion.terms.claim_code {
         ClaimCode::SingleUse => {
-            let (minted, used) = (number(known.minted), number(used));
-            consequences.push(lang.pick(
+            let spent = spent(state, &[promotion])
+                .await?
+                .remove(id)
+                .unwrap_or_default();
+            let (minted, used) = (number(known.minted), number(spent.uses));
+            lang.pick(
                 format!("発行済みのコード{minted}件のうち、まだ使われていないコードはすべて使えなくなります（これまでの利用：{used}回）。"),
                 format!("Of {minted} codes issued, all that are unused stop working ({used} redemptions so far)."),
-            ));
+            )
         }
         ClaimCode::Group => {
             let words = state.store.group_codes_of(id).await?;
-            let words = number(
-                u64::try_from(words.iter().filter(|word| !word.voided).count()).unwrap_or(u64::MAX),
-            );
-            consequences.push(lang.pick(
+            let words = words.iter().filter(|word| !word.voided).count();
+            let words = number(u64::try_from(words).unwrap_or(u64::MAX));
+            lang.pick(
                 format!("共通コード{words}件が使えなくなります。"),
                 format!("Shared codes that stop working: {words}."),
-            ));
+            )
         }
-        ClaimCode::None => consequences.push(
-            lang.pick("自動適用が終わります。", "It no longer applies by itself.")
-                .to_owned(),
-        ),
-    }
+        ClaimCode::None => lang
+            .pick("自動適用が終わります。", "It no longer applies by itself.")
+            .to_owned(),
+    };
+    let mut all = vec![codes];
     for follow_up in state.store.follow_ups().await? {
-        if follow_up
-            .terms
-            .variants
-            .iter()
-            .any(|variant| variant.promotion_id == *id)
-        {
+        let mut variants = follow_up.terms.variants.iter();
+        if variants.any(|variant| variant.promotion_id == *id) {
             let name = &follow_up.terms.name;
-            consequences.push(lang.pick(
+            all.push(lang.pick(
                 format!("フォローメール「{name}」はこのプロモーションのコードを載せています。配信待ちのメールは取りやめになります。"),
                 format!("Follow-up “{name}” mails codes of it. Its waiting mails will be withdrawn."),
             ));
         }
     }
-    consequences.push(
-        lang.pick(
-            "10秒以内に終了します。元に戻せません。",
-            "It ends within 10 seconds. This cannot be undone.",
-        )
-        .to_owned(),
+    let last = lang.pick(
+        "10秒以内に終了します。元に戻せません。",
+        "It ends within 10 seconds. This cannot be undone.",
     );
+    all.push(last.to_owned());
+    Ok(all)
+}
+
+async fn ending(state: &State, visit: &Visit, known: &Known) -> Result<Confirm<'static>, Failure> {
+    let lang = visit.lang;
+    let (id, name) = (&known.promotion.id, &known.promotion.terms.name);
+    let consequences = consequences(state, visit, known).await?;
     Ok(Confirm {
         nav: Nav::Promotions,
         title: lang.pick(

@@ -21,7 +21,7 @@ use super::new::terms::Reader;
 use super::one::Standing;
 use super::parts::{Tab, path};
 use crate::State;
-use crate::api::Call;
+use crate::api::{Call, text};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::form::{Errors, Input, Place};
@@ -287,10 +287,7 @@ async fn look_up(
         }
         Err(refusal) => return Err(refusal.into()),
     };
-    let id = facts["promotion_id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let id = text(&facts, "promotion_id").to_owned();
     let known = find(&state, &visit, id).await?;
     let body = facts_card(&facts, &known.promotion, &visit);
     Ok(page.render(&html! { (body) div .narrow { (lookup_form(&visit, "")) } }))
@@ -298,7 +295,7 @@ async fn look_up(
 
 fn facts_card(facts: &Value, promotion: &Promotion, visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let text = |name: &str| facts[name].as_str();
+    let text = |name: &str| facts.get(name).and_then(Value::as_str);
     let at = |name: &str| {
         text(name)
             .and_then(|at| DateTime::parse_from_rfc3339(at).ok())
@@ -427,7 +424,7 @@ pub(super) async fn add(
     (body, once): (Value, &str),
 ) -> Result<Value, Errors> {
     let called = format!("/v1/promotions/{}/codes", promotion.id);
-    let word = body["code"].as_str().unwrap_or_default().to_uppercase();
+    let word = text(&body, "code").to_uppercase();
     let call = Call::new(Method::POST, &called).body(body).once(once);
     state.api.call(visit, call).await.map_err(|refusal| {
         let mut errors = Errors::new();
@@ -491,7 +488,7 @@ async fn issue(
     match made {
         Err(errors) => page(&state, &visit, id, &fields, &errors).await,
         Ok(made) => {
-            let said = match made["count"].as_u64() {
+            let said = match made.get("count").and_then(Value::as_u64) {
                 Some(count) => {
                     let count = number(count);
                     lang.pick(

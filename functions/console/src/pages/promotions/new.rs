@@ -1,6 +1,7 @@
 //! A new promotion: choose its kind, fill in one form, look it over, create it.
 
 mod form;
+mod like;
 mod price;
 mod review;
 pub(super) mod terms;
@@ -24,14 +25,15 @@ use super::codes::{add, asked_for};
 use super::find;
 use super::parts::path;
 use crate::State;
-use crate::api::Call;
+use crate::api::{Call, text};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::form::{Errors, Place};
 use crate::frame::{Nav, Page};
 use crate::visit::Visit;
 use crate::words;
-use terms::{Reader, fields_like, kind_of};
+use like::{fields_like, kind_of};
+use terms::Reader;
 
 pub(super) fn routes() -> Router<State> {
     Router::new()
@@ -388,7 +390,7 @@ async fn create(
             return Ok(form::page(state, visit, kind, fields, &errors));
         }
     };
-    let id = made["id"].as_str().unwrap_or_default().to_owned();
+    let id = text(&made, "id").to_owned();
     let known = find(state, visit, id).await?;
     let promotion = known.promotion.as_ref();
     let done = format!("{}/created", path(&promotion.id));
@@ -453,7 +455,7 @@ async fn priced(
 /// What stands beside the form: terms in words, the sample cart's price, warnings.
 fn preview(state: &State, visit: &Visit, kind: &str, fields: &Fields) -> Markup {
     let draft = body_of(kind, fields, visit).and_then(|body| draft(state, visit, &body));
-    price::markup(state, visit, draft, fields)
+    price::markup(visit, draft, fields)
 }
 
 async fn created(

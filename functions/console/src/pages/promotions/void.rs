@@ -11,6 +11,7 @@ use shared::store::{Batch, Known};
 use super::find;
 use super::parts::path;
 use crate::State;
+use crate::api::text;
 use crate::confirm::{Confirm, Gravity};
 use crate::failure::Failure;
 use crate::fields::Fields;
@@ -47,20 +48,18 @@ async fn void_one(
         .api
         .post(&visit, "/v1/codes/lookup", json!({"code": code}))
         .await?;
-    let id = facts["promotion_id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let id = text(&facts, "promotion_id").to_owned();
     let known = find(&state, &visit, id).await?;
     let back = format!("{}/codes", path(&known.promotion.id));
-    let canonical = facts["code"].as_str().unwrap_or_default();
+    let canonical = text(&facts, "code");
     if fields.has("sure") {
         let answer = state
             .api
             .post(&visit, "/v1/codes/void", json!({"codes": [code]}))
             .await?;
-        let done = answer["voided"]
-            .as_array()
+        let done = answer
+            .get("voided")
+            .and_then(Value::as_array)
             .is_some_and(|voided| !voided.is_empty());
         let said = if done {
             lang.pick("コードを無効にしました。", "The code is void.")

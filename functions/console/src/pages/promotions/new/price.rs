@@ -8,7 +8,6 @@ use shared::domain::promotion::Promotion;
 
 use super::warnings::{of_draft, worst_case};
 use super::{currency_of, yen};
-use crate::State;
 use crate::fields::{Fields, tidy_number};
 use crate::form::Errors;
 use crate::format::{money, number};
@@ -59,12 +58,7 @@ pub(super) fn cart_of(fields: &Fields, currency: Currency) -> Cart {
 }
 
 /// All of it: price, worst case, warnings.
-pub(super) fn markup(
-    state: &State,
-    visit: &Visit,
-    draft: Result<Promotion, Errors>,
-    fields: &Fields,
-) -> Markup {
+pub(super) fn markup(visit: &Visit, draft: Result<Promotion, Errors>, fields: &Fields) -> Markup {
     let lang = visit.lang;
     let Some(currency) = currency_of(fields).or_else(yen) else {
         return html! {};
@@ -78,7 +72,7 @@ pub(super) fn markup(
         p { strong { (words::benefit(&draft.terms.benefit, currency, lang)) } }
         (table(&cart, &draft, lang))
         p .note { (worst_case(&draft, lang)) }
-        @for (title, text) in of_draft(state, visit, &draft, fields, &cart) {
+        @for (title, text) in of_draft(visit, &draft, fields, &cart) {
             (banner(Weight::Warning, &title, &html! { p .note { (text) } }))
         }
     }

@@ -33,7 +33,7 @@ pub(super) async fn page(
                     @if let Some(first) = first_codes(draft, fields, visit) { li { (first) } } }
                 p { strong { (worst_case(draft, lang)) } }
             }
-            @for (title, text) in of_draft(state, visit, draft, fields, &cart) { (banner(Weight::Warning, &title, &html! { p { (text) } })) }
+            @for (title, text) in of_draft(visit, draft, fields, &cart) { (banner(Weight::Warning, &title, &html! { p { (text) } })) }
             (others)
             p .note { (lang.pick(
                 "あとから変更できるもの：名前、終了日時、上限の値。開始後に変更できないもの：それ以外のすべて。",

@@ -71,24 +71,36 @@ fn most_off(benefit: &Benefit) -> Option<Amount> {
     }
 }
 
+/// A warning's title and sentence.
+type Warning = (String, String);
+
+fn warning(lang: Lang, ja: (&str, &str), en: (&str, &str)) -> Warning {
+    let (title, text) = lang.pick(ja, en);
+    (title.to_owned(), text.to_owned())
+}
+
 /// Title and sentence of each warning that needs nothing but the form itself.
 pub(super) fn of_draft(
-    _state: &State,
     visit: &Visit,
     draft: &Promotion,
     fields: &Fields,
     cart: &Cart,
-) -> Vec<(String, String)> {
-    let lang = visit.lang;
+) -> Vec<Warning> {
+    let mut all = of_terms(draft, visit.lang);
+    all.extend(of_price(draft, cart, visit.lang));
+    if draft.terms.claim_code == ClaimCode::Group {
+        all.extend(of_word(&fields.get("word").to_uppercase(), visit.lang));
+    }
+    all
+}
+
+fn of_terms(draft: &Promotion, lang: Lang) -> Vec<Warning> {
     let terms = &draft.terms;
     let mut all = Vec::new();
-    let mut warn = |ja: (&str, &str), en: (&str, &str)| {
-        let (title, text) = lang.pick(ja, en);
-        all.push((title.to_owned(), text.to_owned()));
-    };
     let shared = terms.claim_code != ClaimCode::SingleUse;
     if shared && terms.limits.budget.is_none() && terms.limits.redemptions.is_none() {
-        warn(
+        all.push(warning(
+            lang,
             (
                 "予算も利用上限もありません",
                 "多くの人が使える割引です。上限は開始後は追加できません。",
@@ -97,31 +109,24 @@ pub(super) fn of_draft(
                 "No budget and no usage limit",
                 "Anybody may use it, and limits cannot be added after the start.",
             ),
-        );
+        ));
     }
     if terms.ends_at.is_some_and(|end| end <= draft.effective_at) {
-        warn(
+        all.push(warning(
+            lang,
             ("一度も使えません", "反映される前に終了日時が来ます。"),
             ("It can never be used", "It ends before it takes effect."),
-        );
+        ));
     }
-    let whole = price(cart, &[draft]);
-    if cart.subtotal() > Amount::ZERO && whole.discount() == cart.subtotal() {
-        warn(
-            (
-                "サンプルの商品代がゼロになります",
-                "割引がサンプルの価格以上です。最低購入金額や上限額を確認してください。",
-            ),
-            (
-                "The sample cart costs nothing",
-                "The discount is as large as its price. Check the minimum and the cap.",
-            ),
-        );
-    }
-    if let (Some(budget), Some(most)) = (terms.limits.budget, most_off(&terms.benefit))
-        && budget < most
+    let most = most_off(&terms.benefit);
+    if terms
+        .limits
+        .budget
+        .zip(most)
+        .is_some_and(|(budget, most)| budget < most)
     {
-        warn(
+        all.push(warning(
+            lang,
             (
                 "予算が1回分の割引より少ない",
                 "1回の注文で予算を超えることがあり、その注文は断られます。",
@@ -130,34 +135,56 @@ pub(super) fn of_draft(
                 "The budget is below one discount",
                 "An order may need more than the budget, and is then refused.",
             ),
-        );
+        ));
     }
-    let word = fields.get("word").to_uppercase();
-    if terms.claim_code == ClaimCode::Group && !word.is_empty() {
-        if word.contains(['O', '0', 'I', '1', 'L']) {
-            warn(
-                (
-                    "読み間違えやすい文字があります",
-                    "O と 0、I・L と 1 は同じ文字として扱われるため、どちらで入力されても使えます。",
-                ),
-                (
-                    "Some symbols are easily confused",
-                    "O and 0, and I, L and 1, count as the same, so either spelling works.",
-                ),
-            );
-        }
-        if GroupWord::try_from(word).is_ok_and(|word| is_guessable(&word)) {
-            warn(
-                (
-                    "推測されやすいコードです",
-                    "関係のない人が試す言葉です。利用上限を付けるか、数文字足してください。",
-                ),
-                (
-                    "Easily guessed",
-                    "Strangers may well try this word. Limit its uses, or add a few symbols.",
-                ),
-            );
-        }
+    all
+}
+
+fn of_price(draft: &Promotion, cart: &Cart, lang: Lang) -> Option<Warning> {
+    let free =
+        cart.subtotal() > Amount::ZERO && price(cart, &[draft]).discount() == cart.subtotal();
+    free.then(|| {
+        warning(
+            lang,
+            (
+                "サンプルの商品代がゼロになります",
+                "割引がサンプルの価格以上です。最低購入金額や上限額を確認してください。",
+            ),
+            (
+                "The sample cart costs nothing",
+                "The discount is as large as its price. Check the minimum and the cap.",
+            ),
+        )
+    })
+}
+
+fn of_word(word: &str, lang: Lang) -> Vec<Warning> {
+    let mut all = Vec::new();
+    if word.contains(['O', '0', 'I', '1', 'L']) {
+        all.push(warning(
+            lang,
+            (
+                "読み間違えやすい文字があります",
+                "O と 0、I・L と 1 は同じ文字として扱われるため、どちらで入力されても使えます。",
+            ),
+            (
+                "Some symbols are easily confused",
+                "O and 0, and I, L and 1, count as the same, so either spelling works.",
+            ),
+        ));
+    }
+    if GroupWord::try_from(word.to_owned()).is_ok_and(|word| is_guessable(&word)) {
+        all.push(warning(
+            lang,
+            (
+                "推測されやすいコードです",
+                "関係のない人が試す言葉です。利用上限を付けるか、数文字足してください。",
+            ),
+            (
+                "Easily guessed",
+                "Strangers may well try this word. Limit its uses, or add a few symbols.",
+            ),
+        ));
     }
     all
 }
