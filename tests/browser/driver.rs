@@ -136,6 +136,8 @@ impl Session {
         session
             .devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await;
+        let copying = json!({"permissions": ["clipboardSanitizedWrite", "clipboardReadWrite"]});
+        session.devtools("Browser.grantPermissions", copying).await;
         session
     }
 
@@ -244,11 +246,6 @@ impl Session {
     pub(crate) async fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.post("se/log", json!({"type": kind})).await;
         entries.as_array().cloned().unwrap_or_default()
-    }
-
-    /// A picture of the window, as PNG in base64.
-    pub(crate) async fn picture(&self) -> String {
-        self.get("screenshot").await.as_str().unwrap().to_owned()
     }
 }
 
