@@ -136,6 +136,8 @@ impl Session {
         session
             .devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await;
+        let copying = json!({"permissions": ["clipboardSanitizedWrite", "clipboardReadWrite"]});
+        session.devtools("Browser.grantPermissions", copying).await;
         session
     }
 
@@ -215,6 +217,14 @@ impl Session {
         .await;
     }
 
+    /// Presses a key, wherever the keyboard is.
+    pub(crate) async fn press_key(&self, key: &str) {
+        let keys = json!({"actions": [{"type": "key", "id": "keyboard", "actions": [
+            {"type": "keyDown", "value": key}, {"type": "keyUp", "value": key},
+        ]}]});
+        self.post("actions", keys).await;
+    }
+
     /// Empties a field.
     pub(crate) async fn clear(&self, element: &Element) {
         self.post(&format!("element/{}/clear", element.0), json!({}))
@@ -236,11 +246,6 @@ impl Session {
     pub(crate) async fn log(&self, kind: &str) -> Vec<Value> {
         let entries = self.post("se/log", json!({"type": kind})).await;
         entries.as_array().cloned().unwrap_or_default()
-    }
-
-    /// A picture of the window, as PNG in base64.
-    pub(crate) async fn picture(&self) -> String {
-        self.get("screenshot").await.as_str().unwrap().to_owned()
     }
 }
 

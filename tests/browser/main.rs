@@ -8,6 +8,13 @@
     reason = "to clippy, integration tests and their helpers are no tests; a story is told in one piece"
 )]
 
+mod buyers;
 mod driver;
+mod hostile;
+mod mails;
+mod numbers;
 mod page;
+mod pictures;
+mod promotions;
 mod public;
+mod staff;

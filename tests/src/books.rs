@@ -80,6 +80,49 @@ pub fn stats(ledger: &Ledger, promotion_id: &str) -> BTreeMap<(NaiveDate, Option
     rows
 }
 
+/// What a promotion has given away and not got back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// In yen.
+    pub amount: u64,
+    /// In orders.
+    pub uses: u64,
+}
+
+/// What a promotion has given away: in orders that were kept, and in holds whose time is not over. With `on_return`, returned lines give
+/// their discount back.
+pub fn spent(ledger: &Ledger, promotion_id: &str, now: DateTime<Utc>, on_return: bool) -> Spent {
+    let mut spent = Spent::default();
+    for answer in ledger
+        .sales
+        .iter()
+        .filter_map(|sale| sale.redemption.as_ref())
+    {
+        let held = answer["held_until"]
+            .as_str()
+            .and_then(|until| until.parse::<DateTime<Utc>>().ok());
+        let stands = match answer["status"].as_str() {
+            Some("redeemed") => true,
+            Some("held") => held.is_some_and(|until| now < until),
+            _ => false,
+        };
+        let found = discounts(answer)
+            .into_iter()
+            .find(|(id, _)| id == promotion_id);
+        let Some((_, discount)) = found.filter(|_| stands) else {
+            continue;
+        };
+        let back = if on_return {
+            returned(answer, promotion_id).unwrap_or_default()
+        } else {
+            0
+        };
+        spent.amount += discount - back;
+        spent.uses += 1;
+    }
+    spent
+}
+
 /// The sum of some rows.
 pub fn total<'a>(rows: impl IntoIterator<Item = &'a Sums>) -> Sums {
     let mut total = Sums::new();

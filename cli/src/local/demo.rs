@@ -33,7 +33,7 @@ pub use ledger::{Buyer, Completed, Ledger, Mailed, Sale, Visit};
 /// The seed unless another is asked for: any number would do.
 pub const DEFAULT_SEED: u64 = 18;
 /// Orders of a whole demo. Ours: enough for every page to say something, and done within a minute.
-const ORDERS: usize = 900;
+const ORDERS: usize = 480;
 /// Days of a whole demo. Source: design.md §9.
 const DAYS: usize = 30;
 /// The zone whose days are told apart. Source: `TIME_ZONE` in the stack's settings.
@@ -152,7 +152,7 @@ impl Calendar {
     /// A time of a day: a share of what has passed of today, on every day. So whatever falls due whole days later falls due at such a
     /// time too, and has been done by now or not, whenever the demo is started.
     fn at(&self, day: usize, time: usize) -> DateTime<Utc> {
-        let share = [400, 600, 750, 900].get(time).copied().unwrap_or(1_000);
+        let share = [450, 700, 900].get(time).copied().unwrap_or(1_000);
         self.day(day) + TimeDelta::milliseconds(self.passed().saturating_mul(share) / 1_000)
     }
 

@@ -53,6 +53,61 @@ const fn word(
     }
 }
 
+/// A landing link.
+pub(super) struct Link {
+    pub(super) slug: &'static str,
+    /// For which promotion.
+    pub(super) promotion: &'static str,
+    /// The word that it shows, if it shows one.
+    pub(super) word: Option<&'static str>,
+    pub(super) channel: &'static str,
+    /// What the channel costs, in yen.
+    pub(super) cost: Option<u64>,
+}
+
+/// All links.
+pub(super) const LINKS: [Link; 5] = [
+    link(
+        "hanako",
+        "influencer",
+        Some("HANAKO10"),
+        "influencer/hanako",
+        Some(30_000),
+    ),
+    link(
+        "kenji-tea",
+        "influencer",
+        Some("KENJI10"),
+        "influencer/kenji",
+        Some(20_000),
+    ),
+    link(
+        "mika",
+        "influencer",
+        Some("MIKA10"),
+        "influencer/mika",
+        None,
+    ),
+    link("tea-search", "ads", None, "ad/google-search", Some(24_000)),
+    link("tea-photos", "ads", None, "ad/instagram", Some(18_000)),
+];
+
+const fn link(
+    slug: &'static str,
+    promotion: &'static str,
+    word: Option<&'static str>,
+    channel: &'static str,
+    cost: Option<u64>,
+) -> Link {
+    Link {
+        slug,
+        promotion,
+        word,
+        channel,
+        cost,
+    }
+}
+
 /// Where single-use codes are handed out one by one.
 pub(super) const ADS: [&str; 2] = ["ad/google-search", "ad/instagram"];
 

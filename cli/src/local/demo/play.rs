@@ -9,8 +9,8 @@ use shared::domain::follow_up::FollowUp;
 use shared::domain::identity::Email;
 use shared::domain::order::OrderEventKind;
 
-use super::ledger::{Buyer, Completed, Ledger, Mailed, Sale};
-use super::offers::{self, ADS, THANKS, WORDS};
+use super::ledger::{Buyer, Completed, Ledger, Mailed, Sale, Visit};
+use super::offers::{self, ADS, LINKS, THANKS, WORDS};
 use super::shop::{Shop, text};
 use super::story::{Act, Code, Fate, Order, Person, Story, TIMES, channel};
 use super::{Calendar, DemoError, Progress};
@@ -19,6 +19,9 @@ use crate::orders::sample::{Line, Sale as Told, Webhook};
 
 /// Addresses tried until one falls into the arm that the story asks for. The rarest is one of five: this many miss it once in 10^19.
 const ADDRESSES: usize = 200;
+/// What opens links: a telephone's browser, and a program that says that it is one.
+const BROWSER: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
+const ROBOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 /// Longest a hold may be, and how long one is that is confirmed or lapses, in seconds.
 const A_DAY: u32 = 86_400;
 const AN_HOUR: u32 = 3_600;
@@ -105,6 +108,12 @@ impl Play {
         }
         for ad in 0..ADS.len() {
             self.print_tickets(ad).await?;
+        }
+        for link in &LINKS {
+            let body = json!({
+                "slug": link.slug, "promotion_id": self.promotion(link.promotion), "code": link.word, "channel": link.channel, "cost": link.cost,
+            });
+            self.shop.staff("POST /v1/links", &body).await?;
         }
         let mut thanks = None;
         for (name, terms) in offers::follow_ups(|name| self.promotion(name)) {
@@ -228,6 +237,7 @@ impl Play {
                 _ => {}
             }
         }
+        self.open_links(acts).await?;
         self.sell(acts).await?;
         for act in acts {
             match *act {
@@ -246,8 +256,38 @@ impl Play {
                 }
                 Act::Unreadable => self.send_unreadable().await?,
                 Act::Unasked => self.send_unasked().await?,
-                Act::Switch(..) | Act::PauseWelcome | Act::Buy(_) => {}
+                Act::Switch(..) | Act::PauseWelcome | Act::Visit(..) | Act::Buy(_) => {}
             }
+        }
+        Ok(())
+    }
+
+    /// People open links; once a day a search engine does too, which is nobody.
+    async fn open_links(&mut self, acts: &[Act]) -> Result<(), DemoError> {
+        for act in acts {
+            let Act::Visit(number, count) = *act else {
+                continue;
+            };
+            let Some(link) = LINKS.get(number) else {
+                continue;
+            };
+            let at = self.shop.now();
+            let this = &*self;
+            let visits = (0..count).map(|_| this.shop.visit(link.slug, BROWSER));
+            stream::iter(visits)
+                .buffer_unordered(4)
+                .try_collect::<()>()
+                .await?;
+            if number == 0 {
+                self.shop.visit(link.slug, ROBOT).await?;
+            }
+            self.ledger.visits.push(Visit {
+                slug: link.slug.to_owned(),
+                promotion_id: self.promotion(link.promotion).to_owned(),
+                channel: link.channel.to_owned(),
+                at,
+                count: u64::try_from(count).unwrap_or_default(),
+            });
         }
         Ok(())
     }

@@ -130,6 +130,15 @@ impl Shop {
         answer.good("POST /v1/webhooks").map(drop)
     }
 
+    /// Opens a link.
+    pub(super) async fn visit(&self, slug: &str, agent: &str) -> Result<(), DemoError> {
+        let request = Request::get(format!("{}/l/{slug}", self.url))
+            .header(header::USER_AGENT, agent)
+            .body(Body::empty());
+        let answer = self.send(request.map_err(told)?).await?;
+        answer.good("GET /l").map(drop)
+    }
+
     /// The one click that ends all mails to a buyer.
     pub(super) async fn unsubscribe(&self, url: &str) -> Result<(), DemoError> {
         let request = Request::post(url)

@@ -6,14 +6,14 @@ use super::goods::{
     Article, DOMAINS, ENGLISH, FAMILIES, FOREIGN_FAMILIES, JAPANESE, JAPANESE_DOMAINS,
     SENT_FREE_FROM, SHIPPING, TEAS, WARES,
 };
-use super::offers::{AD_FROM, ADS, ARMS, THANKS_FROM, WORDS};
+use super::offers::{AD_FROM, ADS, ARMS, LINKS, THANKS_FROM, WORDS};
 use crate::args::Provider;
 
 /// Times of a day, of which the last is for what becomes of orders and for staff. No mail falls due then, since all do at the time of
 /// their order: so whether one is withdrawn never depends on how quick the machine is.
-pub(super) const TIMES: usize = 4;
+pub(super) const TIMES: usize = 3;
 /// Times at which orders come.
-const ORDER_TIMES: usize = 3;
+const ORDER_TIMES: usize = 2;
 /// Buyers whose mails never arrive or annoy, by what SES's simulator makes of them. They never order enough to be assigned to an
 /// arm: what their addresses are cannot be chosen to fall into one.
 const SIMULATED: [&str; 3] = ["bounce", "suppressionlist", "complaint"];
@@ -111,6 +111,8 @@ pub(super) enum Act {
     Unreadable,
     /// An order that lists a code whose promotion is over, and that no checkout asked about.
     Unasked,
+    /// People open a link, so many of them.
+    Visit(usize, usize),
     /// Staff pause the follow-up for first orders.
     PauseWelcome,
 }
@@ -225,8 +227,9 @@ impl Story {
     /// Puts everything at its time.
     fn plan(&mut self, size: &Size) {
         let last = self.acts.len().saturating_sub(1);
+        let mut acts = std::mem::take(&mut self.acts);
         let mut plan = |slot: usize, act| {
-            if let Some(acts) = self.acts.get_mut(slot.min(last)) {
+            if let Some(acts) = acts.get_mut(slot.min(last)) {
                 acts.push(act);
             }
         };
@@ -255,6 +258,9 @@ impl Story {
                 Fate::Kept | Fate::Confirmed | Fate::Lapsed | Fate::Held => {}
             }
         }
+        for (slot, link, count) in self.visits(size) {
+            plan(slot, Act::Visit(link, count));
+        }
         // A few of those who were mailed have had enough.
         let early = self
             .orders
@@ -271,6 +277,27 @@ impl Story {
             };
             plan(evening(order.slot / TIMES + 9), act);
         }
+        self.acts = acts;
+    }
+
+    /// Which link is opened when, and by how many: more where its code is used.
+    fn visits(&self, size: &Size) -> Vec<(usize, usize, usize)> {
+        let slots =
+            (0..=size.days).flat_map(|day| (0..ORDER_TIMES).map(move |time| day * TIMES + time));
+        let mut visits = Vec::new();
+        for slot in slots {
+            for (number, link) in LINKS.iter().enumerate() {
+                let mut dice = Dice::new(size.seed, &format!("visits {slot} {number}"));
+                let here = self.orders.iter().filter(|order| order.slot == slot);
+                let uses = here.filter(|order| channel(order.code) == Some(link.channel));
+                let come: usize = uses.map(|_| dice.between(2, 6)).sum();
+                let count = come + dice.below(3);
+                if count > 0 {
+                    visits.push((slot, number, count));
+                }
+            }
+        }
+        visits
     }
 
     /// The day on which the promotion of many steps is paused.
