@@ -1,5 +1,6 @@
 //! The console over HTTP, as a browser asks for it, without a browser.
 
+mod channels;
 mod follow_ups;
 mod guard;
 mod hostile;
