@@ -19,21 +19,14 @@ async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
             .press(lang.pick("フォローメールを作成する", "Create follow-up"))
             .await;
         let create = lang.pick("フォローメールを作成する", "Create follow-up");
-        visitor
-            .fill(lang.pick("名前", "Name"), lang.pick("お礼", "Thanks"))
-            .await;
-        visitor.fill(lang.pick("パターン名", "Name"), "A").await;
         visitor.press(create).await;
         assert_eq!(
             visitor.texts("h1").await,
             [lang.pick("フォローメールを作成", "New follow-up")]
         );
-        visitor
-            .type_by_name("name", lang.pick("お礼", "Thanks"))
-            .await;
-        visitor
-            .type_by_name_starting("variant", "name", "three-days")
-            .await;
+        let name = lang.pick("お礼", "Thanks");
+        visitor.type_by_name("name", name).await;
+        visitor.type_by_name("v0-name", "three-days").await;
         visitor.choose("Next time").await;
         visitor
             .fill(lang.pick("注文から", "After the order"), "3")

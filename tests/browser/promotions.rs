@@ -50,7 +50,7 @@ async fn create(visitor: &Visitor, name: &str) -> String {
         .session()
         .run("return document.activeElement.id", json!([]))
         .await;
-    assert_eq!(focused, "percent");
+    assert_eq!(focused, "f-percent");
     assert_eq!(visitor.value(lang.pick("名前", "Name")).await, name);
     visitor
         .fill(lang.pick("割引率", "Percent off"), "１５")
