@@ -21,7 +21,8 @@ async fn holds(visitor: &Visitor, path: &str) {
         .session()
         .run(
             "return {wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-                     made: document.querySelectorAll('main img[src=x], main b, main script').length, title: document.title}",
+                     made: document.querySelectorAll('main img[src=x], main b, main script').length, title: document.title,
+                     out: [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((one) => one.outerHTML.slice(0, 120)).slice(0, 4)}",
             json!([]),
         )
         .await;

@@ -1,10 +1,11 @@
 //! Follow-ups and their mails.
 
 use integration::{Stack, completed};
+use okaeri::local::ADMIN_KEY;
 use serde_json::{Value, json};
 
 use crate::page::Lang;
-use crate::staff::at_work;
+use crate::staff::{at_work, sign_in_with};
 
 #[tokio::test]
 async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
@@ -68,7 +69,9 @@ async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
             .expect(200);
         stack.advance("P4D").await;
         let path = path.split(['?', '#']).next().unwrap();
+        // Days have passed, and with them the session.
         visitor.visit(&format!("{path}/results")).await;
+        sign_in_with(&visitor, ADMIN_KEY).await;
         visitor.sees("three-days").await;
         let id = path.rsplit('/').next().unwrap();
         let results = stack
