@@ -101,6 +101,8 @@ impl Session {
             "--hide-scrollbars".to_owned(),
             // A name that is asked for all the same is found nowhere.
             "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1".to_owned(),
+            // As in somebody's hands: visits of programs that say what they are do not count.
+            "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36".to_owned(),
             format!("--window-size={width},{height}"),
             format!("--user-data-dir={}", profile.path().display()),
         ];

@@ -21,7 +21,8 @@ async fn holds(visitor: &Visitor, path: &str) {
         .session()
         .run(
             "return {wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-                     made: document.querySelectorAll('main img[src=x], main b, main script').length, title: document.title}",
+                     made: document.querySelectorAll('main img[src=x], main b, main script').length, title: document.title,
+                     out: [...document.querySelectorAll('body *')].filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map((one) => one.outerHTML.slice(0, 120)).slice(0, 4)}",
             json!([]),
         )
         .await;
@@ -48,7 +49,7 @@ async fn names_subjects_and_lists_of_4000_skus_that_are_markup_endless_or_turned
         let terms = json!({"name": name, "products": {"include": skus, "exclude": ["<b>x</b>"]}, "limits": {"budget": 1_000_000_000_000_000_000_u64}});
         let promotion = stack.promotion(terms).await;
         let follow_up = json!({
-            "name": name, "variants": [{"name": name, "promotion_id": promotion["id"], "delay": "PT0S"}], "holdout_percent": 10,
+            "name": name, "variants": [{"name": name.chars().take(100).collect::<String>(), "promotion_id": promotion["id"], "delay": "PT0S"}], "holdout_percent": 10,
             "mail": {"from": "Shop <hello@shop.example>", "templates": {"ja": {"subject": "<b>{{ customer.name }}</b>", "body": "<script>1</script> {{ code }} {{ unsubscribe_url }}"}}},
         });
         let follow_up = stack.follow_up(&promotion, follow_up).await;

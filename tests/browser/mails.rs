@@ -1,10 +1,11 @@
 //! Follow-ups and their mails.
 
 use integration::{Stack, completed};
+use okaeri::local::ADMIN_KEY;
 use serde_json::{Value, json};
 
 use crate::page::Lang;
-use crate::staff::at_work;
+use crate::staff::{at_work, sign_in_with};
 
 #[tokio::test]
 async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
@@ -19,21 +20,14 @@ async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
             .press(lang.pick("フォローメールを作成する", "Create follow-up"))
             .await;
         let create = lang.pick("フォローメールを作成する", "Create follow-up");
-        visitor
-            .fill(lang.pick("名前", "Name"), lang.pick("お礼", "Thanks"))
-            .await;
-        visitor.fill(lang.pick("パターン名", "Name"), "A").await;
         visitor.press(create).await;
         assert_eq!(
             visitor.texts("h1").await,
             [lang.pick("フォローメールを作成", "New follow-up")]
         );
-        visitor
-            .type_by_name("name", lang.pick("お礼", "Thanks"))
-            .await;
-        visitor
-            .type_by_name_starting("variant", "name", "three-days")
-            .await;
+        let name = lang.pick("お礼", "Thanks");
+        visitor.type_by_name("name", name).await;
+        visitor.type_by_name("v0-name", "three-days").await;
         visitor.choose("Next time").await;
         visitor
             .fill(lang.pick("注文から", "After the order"), "3")
@@ -75,7 +69,9 @@ async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
             .expect(200);
         stack.advance("P4D").await;
         let path = path.split(['?', '#']).next().unwrap();
+        // Days have passed, and with them the session.
         visitor.visit(&format!("{path}/results")).await;
+        sign_in_with(&visitor, ADMIN_KEY).await;
         visitor.sees("three-days").await;
         let id = path.rsplit('/').next().unwrap();
         let results = stack

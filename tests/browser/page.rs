@@ -272,17 +272,9 @@ impl Visitor {
 
     /// Types into the field of this name.
     pub(crate) async fn type_by_name(&self, name: &str, text: &str) {
-        self.type_by_name_starting(name, name, text).await;
-    }
-
-    /// Types into the first field whose name begins and ends like this.
-    pub(crate) async fn type_by_name_starting(&self, begin: &str, end: &str, text: &str) {
-        let script = "return document.querySelector(`input[name^=\"${arguments[0]}\"][name$=\"${arguments[1]}\"]`)";
-        let Some(field) = self.session.element(script, json!([begin, end])).await else {
-            panic!(
-                "there is no field {begin}…{end} on {}",
-                self.session.url().await
-            );
+        let script = "return document.querySelector(`[name=\"${arguments[0]}\"]`)";
+        let Some(field) = self.session.element(script, json!([name])).await else {
+            panic!("there is no field {name} on {}", self.session.url().await);
         };
         self.session.clear(&field).await;
         self.session.type_into(&field, text).await;
@@ -319,7 +311,7 @@ impl Visitor {
     /// Chooses a radio button, a checkbox or a list's entry by its words.
     pub(crate) async fn choose(&self, words: &str) {
         let script = format!(
-            "{FIND}\nconst option = [...document.querySelectorAll('option')].find((one) => words(one.textContent) === arguments[0]);\nif (option) {{ return option; }}\nreturn field(arguments[0]) ?? null;"
+            "{FIND}\nconst option = [...document.querySelectorAll('option')].find((one) => words(one.textContent).startsWith(arguments[0]));\nif (option) {{ return option; }}\nreturn field(arguments[0]) ?? null;"
         );
         let found = self.session.element(&script, json!([words])).await;
         let found = match found {
