@@ -62,6 +62,12 @@ pub(crate) struct Local {
     /// Keep nothing: all data is gone when the stack stops
     #[arg(long)]
     pub(crate) memory: bool,
+    /// Fill it with a month of made-up trade first; only where there is no data yet
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// What decides on all that happens in the demo: the same number, the same figures
+    #[arg(long, value_name = "N", requires = "demo", default_value_t = local::demo::DEFAULT_SEED)]
+    pub(crate) seed: u64,
     /// Mails a second the SES stand-in takes
     #[arg(long, value_name = "N", default_value_t = local::DEFAULT_SES_RATE)]
     pub(crate) ses_rate: u32,
@@ -360,7 +366,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_and_a_data_directory_exclude_each_other() {
+    fn memory_and_a_data_directory_exclude_each_other_and_a_seed_is_for_the_demo() {
+        assert!(Args::try_parse_from(["okaeri", "--seed", "1"]).is_err());
+        assert!(Args::try_parse_from(["okaeri", "--demo", "--seed", "1"]).is_ok());
         assert!(Args::try_parse_from(["okaeri", "local", "--memory", "--data", "x"]).is_err());
         assert!(Args::try_parse_from(["okaeri", "local", "--memory"]).is_ok());
     }

@@ -29,6 +29,9 @@ pub enum CliError {
     /// The local stack did not start, or its data cannot be used.
     #[error(transparent)]
     Local(#[from] local::LocalError),
+    /// The demo could not be played.
+    #[error("the demo ended early: {0}")]
+    Demo(String),
     /// A key command could not do what it was asked.
     #[error("{0}")]
     Told(String),
@@ -51,7 +54,11 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotChecked(_) | Self::Unseen(_) => 2,
-            Self::Local(_) | Self::Told(_) | Self::Output(_) | Self::Differences(_) => 1,
+            Self::Local(_)
+            | Self::Demo(_)
+            | Self::Told(_)
+            | Self::Output(_)
+            | Self::Differences(_) => 1,
         }
     }
 }

@@ -7,6 +7,7 @@ mod access;
 mod aws;
 mod control;
 mod data;
+pub mod demo;
 mod engine;
 mod feedback;
 mod functions;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use chrono::TimeDelta;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
@@ -81,6 +83,8 @@ pub struct Options {
     pub port: u16,
     /// Where to keep data.
     pub place: Place,
+    /// How far the clock of new data runs ahead of the machine's at first; behind it, if negative.
+    pub begin: TimeDelta,
     /// Mails a second the SES stand-in takes.
     pub ses_rate: u32,
     /// Mails in 24 hours the SES stand-in takes.
@@ -100,6 +104,7 @@ impl Default for Options {
         Self {
             port: DEFAULT_PORT,
             place: Place::Memory,
+            begin: TimeDelta::zero(),
             ses_rate: DEFAULT_SES_RATE,
             ses_quota: DEFAULT_SES_QUOTA,
             ses_events: true,
@@ -180,6 +185,8 @@ pub struct Running {
     aws_url: String,
     settings: BTreeMap<String, String>,
     clock: Clock,
+    control: Arc<Control>,
+    inbox: Arc<Inbox>,
     front: Stage,
     back: Stage,
     engine: Engine,
@@ -223,6 +230,14 @@ impl Running {
     /// [`StartError`] if the settings were overridden with unusable ones.
     pub fn store(&self) -> Result<Store, StartError> {
         connect(self.settings.clone())
+    }
+
+    /// The stack's quarantine, through the AWS SDK.
+    ///
+    /// # Errors
+    /// [`StartError`] if the settings were overridden with unusable ones.
+    pub fn quarantine(&self) -> Result<Quarantine, StartError> {
+        connect_quarantine(self.settings.clone())
     }
 
     /// Takes no more requests, lets those begun finish, and closes the data.
@@ -284,7 +299,7 @@ impl Drop for Stage {
 pub async fn start(options: Options) -> Result<Running, LocalError> {
     let data = Arc::new(Data::open(&options.place)?);
     let clock = Clock::default();
-    clock.advance(data.clock_offset()?);
+    clock.advance(data.clock_offset()?.unwrap_or(options.begin));
     let public = bind_public(options.port).await?;
     let url = url_of(&public)?;
     let access = options.access;
@@ -303,8 +318,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         a_second: options.ses_rate,
         a_day: options.ses_quota,
     };
-    let inbox = data.path().join("inbox.jsonl");
-    let inbox = Arc::new(Inbox::open(&inbox, limits, clock.clone())?);
+    let inbox = open_inbox(&data, limits, &clock)?;
     let events = options
         .ses_events
         .then(|| open_publisher(&data, &inbox, &feedback))
@@ -324,11 +338,9 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let (router, worker) = wire(functions, orders, feedback, &engine);
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
+    let local = local_routes(Arc::clone(&inbox), &url, Arc::clone(&control));
     let routes = Router::new()
-        .nest(
-            "/local",
-            guard::keep(local_routes(inbox, &url, control), &public)?,
-        )
+        .nest("/local", guard::keep(local, &public)?)
         .merge(gateway::router(router, clock.clone()));
     data.record_url(&url, engine.url(), &aws_url)?;
     front.serve(public, routes);
@@ -337,11 +349,18 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         aws_url,
         settings,
         clock,
+        control,
+        inbox,
         front,
         back,
         engine,
         data,
     })
+}
+
+fn open_inbox(data: &Data, limits: Limits, clock: &Clock) -> Result<Arc<Inbox>, LocalError> {
+    let file = data.path().join("inbox.jsonl");
+    Ok(Arc::new(Inbox::open(&file, limits, clock.clone())?))
 }
 
 /// The HTTP functions, and what calls the others.
@@ -395,7 +414,7 @@ pub fn find(path: &Path) -> Result<Found, LocalError> {
 pub async fn open_table(path: &Path) -> Result<OpenTable, LocalError> {
     let data = Data::open(&Place::Directory(path.to_owned()))?;
     let clock = Clock::default();
-    clock.advance(data.clock_offset()?);
+    clock.advance(data.clock_offset()?.unwrap_or_default());
     let engine = Engine::start(
         data.table().as_deref(),
         &data.stream(),

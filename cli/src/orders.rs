@@ -4,7 +4,7 @@
 mod forget;
 mod quarantine;
 mod queues;
-mod sample;
+pub(crate) mod sample;
 
 pub(crate) use forget::forget;
 pub(crate) use quarantine::run as quarantine;
@@ -20,7 +20,7 @@ use crate::local::{self, Found};
 use crate::{CliError, Said, client};
 
 /// Lines of the sample order: two bags of tea at 1,980 yen and a cup at 1,500.
-const TOTAL_YEN: u32 = 5_460;
+const TOTAL_YEN: u64 = 5_460;
 
 #[derive(Deserialize)]
 struct Time {
@@ -35,7 +35,8 @@ pub(crate) async fn send(order: SendOrder) -> Said {
         .order_id
         .clone()
         .unwrap_or_else(|| now.timestamp_millis().to_string());
-    let request = sample::of(&order, &order_id, now)?.build(&url)?;
+    let sale = sample::Sale::sample(&order, &order_id);
+    let request = sale.webhook(order.provider, now)?.build(&url)?;
     let (status, answer) = client::send(request).await?;
     let answer = String::from_utf8_lossy(&answer);
     if status != StatusCode::OK {

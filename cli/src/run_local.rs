@@ -1,8 +1,10 @@
 //! `okaeri local`: starts the stack, says what to try, and stops it when told to.
 
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Local;
+use crate::local::demo::{self, Size};
 use crate::local::{self, ADMIN_KEY, CHECKOUT_KEY, Options, Place, Running, WEBHOOK_SECRET};
 use crate::{CliError, write};
 
@@ -24,8 +26,13 @@ pub(crate) async fn run(args: Local) -> Result<(), CliError> {
         ses_quota: args.ses_quota,
         ..Options::default()
     };
-    let stack = local::start(options).await?;
-    write(&welcome(&stack, &place))?;
+    let begun = begin(options, args.demo.then(|| Size::month(args.seed)));
+    let stack = tokio::select! {
+        stack = begun => stack?,
+        _ = interrupt.recv() => return stopped_early(),
+        _ = terminate.recv() => return stopped_early(),
+    };
+    write(&welcome(&stack, &place, args.demo))?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -40,6 +47,30 @@ pub(crate) async fn run(args: Local) -> Result<(), CliError> {
     }
 }
 
+/// Starts the stack, with the demo in it if that is asked for.
+async fn begin(options: Options, demo: Option<Size>) -> Result<Running, CliError> {
+    let Some(size) = demo else {
+        return Ok(local::start(options).await?);
+    };
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} orders of a made-up month");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let shown = bar.clone();
+    let progress = move |done, all| {
+        let number = |count| u64::try_from(count).unwrap_or_default();
+        shown.set_length(number(all));
+        shown.set_position(number(done));
+    };
+    let played = Box::pin(demo::start(options, size, &progress)).await;
+    bar.finish_and_clear();
+    let (stack, _) = played.map_err(|error| CliError::Demo(error.to_string()))?;
+    Ok(stack)
+}
+
+fn stopped_early() -> Result<(), CliError> {
+    write("Stopped before it ran. Nothing was begun; what the demo had done is left out.\n")
+}
+
 /// Warnings and errors only, unless `RUST_LOG` asks for more: standard output belongs to the person. The engine warns of
 /// every condition that does not hold, which is how conditions work.
 pub(crate) fn log_to_standard_error() {
@@ -52,14 +83,13 @@ pub(crate) fn log_to_standard_error() {
     let _ = logger.with_writer(std::io::stderr).try_init();
 }
 
-fn welcome(stack: &Running, place: &Place) -> String {
+fn welcome(stack: &Running, place: &Place, demo: bool) -> String {
     let url = stack.url();
     let data = match place {
         Place::Directory(path) => format!("{} (delete it to begin anew)", path.display()),
         Place::Memory => "in memory, gone when it stops".to_owned(),
     };
-    let [create, mint, redeem] = samples(url);
-    format!(
+    let known = format!(
         "Okaeri runs at {url}\n\n\
         \x20 console       {url}/console (sign in with the admin key)\n\
         \x20 inbox         {url}/local/inbox\n\
@@ -67,12 +97,33 @@ fn welcome(stack: &Running, place: &Place) -> String {
         \x20 admin key     {ADMIN_KEY}\n\
         \x20 checkout key  {CHECKOUT_KEY}\n\
         \x20 webhooks      {url}/v1/webhooks/standard, secret {WEBHOOK_SECRET}\n\
-        \x20 data          {data}\n\n\
-        Try, in another terminal and in this order:\n\n\
+        \x20 data          {data}\n\n"
+    );
+    if demo {
+        return known + &seen(url);
+    }
+    let [create, mint, redeem] = samples(url);
+    known
+        + &format!(
+            "Try, in another terminal and in this order:\n\n\
         # 1. create a promotion\n{create}\n\n\
         # 2. mint a code for it\n{mint}\n\n\
         # 3. redeem the code with an order\n{redeem}\n\n\
         Then send a sample order: cargo run -q -p okaeri -- orders send --provider standard --email hanako@example.jp --url {url}\n\
+        Ctrl-C stops it.\n"
+        )
+}
+
+/// What to look at after the demo.
+fn seen(url: &str) -> String {
+    format!(
+        "A tea shop has traded here for a month. Look at\n\n\
+        \x20 {url}/console                   how it stands; sign in with the admin key\n\
+        \x20 {url}/console/promotions        one of each kind: running, nearly spent, paused, to come, over\n\
+        \x20 {url}/console/links             what each influencer and ad brought\n\
+        \x20 {url}/console/follow-ups        thank-you mails, two arms and those who got none\n\
+        \x20 {url}/console/mails             delivered, bounced, refused, withdrawn, and due\n\
+        \x20 {url}/local/inbox               what buyers read\n\n\
         Ctrl-C stops it.\n"
     )
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod blocks;
+mod letter;
 mod offer;
 mod render;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod shop;
 pub mod template;
 
 pub use account::Account;
+pub use letter::{Letter, LetterError};
 pub use offer::{Language, Offer};
 pub use render::{MailInput, Reason, RenderError, RenderedMail, render};
 pub use sample::{Sample, SampleError};

@@ -250,14 +250,35 @@ struct WebhookSecretsText {
     stripe: ProviderSecrets,
 }
 
+/// Where the webhook secrets are, for whoever needs them once in a while only.
+pub struct WebhookSecretsSource(SecretSource);
+
+impl WebhookSecretsSource {
+    /// The secret that `WEBHOOK_SECRETS_SECRET` names. Opens no connection yet.
+    ///
+    /// # Errors
+    /// [`StartError::Missing`] without `WEBHOOK_SECRETS_SECRET`.
+    pub fn from_env(env: &Env, aws: &Aws<'_>) -> Result<Self, StartError> {
+        SecretSource::from_env(env, aws, "WEBHOOK_SECRETS_SECRET").map(Self)
+    }
+
+    /// The secrets as they stand.
+    ///
+    /// # Errors
+    /// [`StartError`] if they cannot be fetched, are not of the form expected, or hold an empty one.
+    pub async fn fetch(&self) -> Result<WebhookSecrets, StartError> {
+        let Self(source) = self;
+        WebhookSecrets::read(&source.fetch().await?).map_err(|why| source.unusable(why))
+    }
+}
+
 impl WebhookSecrets {
     /// Fetches the secret that `WEBHOOK_SECRETS_SECRET` names: `{"generated": "…", "shopify": {"shop", "secrets"}, …}`.
     ///
     /// # Errors
     /// [`StartError`] if it cannot be fetched, is not of that form, or holds an empty secret.
     pub async fn fetch(env: &Env, aws: &Aws<'_>) -> Result<Self, StartError> {
-        let source = SecretSource::from_env(env, aws, "WEBHOOK_SECRETS_SECRET")?;
-        Self::read(&source.fetch().await?).map_err(|why| source.unusable(why))
+        WebhookSecretsSource::from_env(env, aws)?.fetch().await
     }
 
     /// Reads the secret's text.

@@ -1,9 +1,13 @@
 //! The console over HTTP, as a browser asks for it, without a browser.
 
 mod channels;
+mod follow_ups;
 mod guard;
 mod hostile;
+mod mails;
+mod orders;
 mod promotions;
+mod settings;
 
 use http::header;
 use integration::{Answer, Caller, Stack};

@@ -7,6 +7,7 @@
     reason = "test helpers end the test they serve"
 )]
 
+pub mod books;
 pub mod deployment;
 pub mod faults;
 pub mod fleet;

@@ -1,5 +1,6 @@
 //! `/local/clock`: moves the stack's clock, and does the work that falls due.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,6 +24,14 @@ pub(super) struct Control {
     clock: Clock,
     data: Arc<Data>,
     worker: Arc<Worker>,
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,6 +62,11 @@ impl Control {
             now: self.clock.now(),
             offset_seconds: self.clock.offset().num_seconds(),
         }
+    }
+
+    /// Moves the clock while neither event sources nor schedule run.
+    pub(super) async fn move_by(&self, by: TimeDelta) -> Result<(), Problem> {
+        Box::pin(self.worker.alone(self.advance(by))).await
     }
 
     /// Handles what is queued under the old time, moves the clock, and works until nothing is due and the queue is empty.
@@ -111,7 +125,7 @@ async fn advance(
     let by = request.advance.as_delta();
     let mover = Arc::clone(&control);
     // A task of its own: a caller who hangs up must not leave messages half-handled.
-    let moved = tokio::spawn(async move { Box::pin(mover.worker.alone(mover.advance(by))).await });
+    let moved = tokio::spawn(async move { mover.move_by(by).await });
     moved
         .await
         .map_err(|error| Problem::unavailable(&error))??;

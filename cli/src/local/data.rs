@@ -53,7 +53,7 @@ struct Address {
     aws_url: String,
 }
 
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 struct ClockFile {
     offset_ms: i64,
 }
@@ -109,10 +109,10 @@ impl Data {
         self.path.join("stream")
     }
 
-    /// How far the stack's clock ran ahead when it was last moved.
-    pub(super) fn clock_offset(&self) -> Result<TimeDelta, LocalError> {
-        let file: ClockFile = read_json(&self.path.join("clock.json"))?.unwrap_or_default();
-        Ok(TimeDelta::milliseconds(file.offset_ms))
+    /// How far the stack's clock ran ahead when it was last moved, if it ever was.
+    pub(super) fn clock_offset(&self) -> Result<Option<TimeDelta>, LocalError> {
+        let file: Option<ClockFile> = read_json(&self.path.join("clock.json"))?;
+        Ok(file.map(|file| TimeDelta::milliseconds(file.offset_ms)))
     }
 
     /// Keeps how far the stack's clock runs ahead.
@@ -304,12 +304,12 @@ mod tests {
     fn the_clock_offset_is_kept_with_the_data() {
         let (_dir, place) = place();
         let data = Data::open(&place).unwrap();
-        assert_eq!(data.clock_offset().unwrap(), TimeDelta::zero());
+        assert_eq!(data.clock_offset().unwrap(), None);
         data.keep_clock_offset(TimeDelta::days(3)).unwrap();
         drop(data);
         assert_eq!(
             Data::open(&place).unwrap().clock_offset().unwrap(),
-            TimeDelta::days(3)
+            Some(TimeDelta::days(3))
         );
     }
 

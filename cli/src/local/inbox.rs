@@ -321,7 +321,7 @@ fn read(request: SendEmail) -> Result<Accepted, Refusal> {
         return refuse("Exactly one recipient is taken here.");
     }
     if !to.iter().chain([&from]).all(|address| is_address(address)) {
-        return refuse("Local address contains control or whitespace, or is not ASCII.");
+        return refuse("Local address contains control, whitespace or dot-dot, or is not ASCII.");
     }
     if simple.body.html.data.is_empty() && simple.body.text.data.is_empty() {
         return refuse("Missing required field: Body.");
@@ -364,7 +364,8 @@ fn read(request: SendEmail) -> Result<Accepted, Refusal> {
     Ok(Accepted { mail, tags })
 }
 
-/// `addr` or `Name <addr>`, in printable ASCII: SES wants other names encoded.
+/// `addr` or `Name <addr>`, in printable ASCII: SES wants other names encoded. What stands before the `@` neither begins nor ends
+/// with a dot nor has two in a row (RFC 5321, `Dot-string`), as addresses that Japanese telephone companies once gave out do.
 fn is_address(text: &str) -> bool {
     let bare = match text.rsplit_once('<') {
         Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
@@ -374,7 +375,8 @@ fn is_address(text: &str) -> bool {
     is_header_value(text)
         && !bare.contains(' ')
         && parts.is_some_and(|(local, domain)| {
-            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+            let atoms = local.split('.').all(|atom| !atom.is_empty());
+            atoms && !domain.is_empty() && !domain.contains('@')
         })
 }
 

@@ -14,7 +14,7 @@ use crate::args::{self, QuarantineTarget};
 use crate::local::{self, Found, OpenTable};
 use crate::table::{deployed_env, unreachable};
 use crate::{CliError, Said};
-use receive_order::{Reread, reread};
+use receive_order::quarantine::{ReprocessError, Reprocessed, reprocess};
 
 /// Runs one of the quarantine commands.
 pub(crate) async fn run(command: args::Quarantine) -> Said {
@@ -196,25 +196,19 @@ async fn redrive(env: &Env, ids: Option<Vec<String>>) -> Said {
     };
     let (mut said, mut left) = (String::new(), 0_usize);
     for id in &ids {
-        let Some((about, body)) = quarantine.read(id, now).await? else {
-            return unknown(id);
-        };
-        let what = match reread(&secrets, &about.scheme, &body, about.received_at) {
-            Reread::Event(event) => {
-                queue.send(event).await.map_err(|error| {
-                    CliError::Told(format!("{said}{error}.\nRun it again to go on."))
-                })?;
-                let _ = quarantine.discard(id).await?;
-                "sent to the orders queue".to_owned()
-            }
-            Reread::Uninteresting => {
-                let _ = quarantine.discard(id).await?;
-                "of no interest, deleted".to_owned()
-            }
-            Reread::Unusable(reason) => {
+        let done = reprocess(&quarantine, &queue, &secrets, id, now).await;
+        let what = match done {
+            Ok(Reprocessed::Queued) => "sent to the orders queue".to_owned(),
+            Ok(Reprocessed::Uninteresting) => "of no interest, deleted".to_owned(),
+            Ok(Reprocessed::Unusable(reason)) => {
                 left = left.saturating_add(1);
                 format!("still unusable: {reason}")
             }
+            Ok(Reprocessed::Gone) => return unknown(id),
+            Err(ReprocessError::Queue(error)) => {
+                return told(format!("{said}{error}.\nRun it again to go on."));
+            }
+            Err(ReprocessError::Store(error)) => return Err(error.into()),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(said, "{id}  {what}");

@@ -5,36 +5,107 @@ use axum::http::{Request, header};
 use chrono::{DateTime, Utc};
 use receive_order::verify;
 use serde_json::{Value, json};
+use shared::domain::order::OrderEventKind;
 
 use super::{TOTAL_YEN, told};
 use crate::CliError;
 use crate::args::{Locale, Provider, SendOrder};
 use crate::local::{WEBHOOK_SECRET, WOOCOMMERCE_CONSENT_KEY};
 
-/// The order as its provider sends it.
-pub(super) fn of(
-    order: &SendOrder,
-    order_id: &str,
-    now: DateTime<Utc>,
-) -> Result<Webhook, CliError> {
-    match order.provider {
-        Provider::Standard => Ok(standard(order, order_id, now)),
-        Provider::Shopify => shopify(order, order_id, now),
-        Provider::Woocommerce => woocommerce(order, order_id, now),
-        Provider::Stripe => Ok(stripe(order, order_id, now)),
+/// An order that a shop tells of.
+pub(crate) struct Sale<'a> {
+    /// The shop's own number of it; whole for Shopify and `WooCommerce`.
+    pub(crate) order_id: &'a str,
+    /// What happened to it.
+    pub(crate) happened: OrderEventKind,
+    /// Who bought …
+    pub(crate) email: &'a str,
+    /// … and how they are greeted, …
+    pub(crate) name: &'a str,
+    /// … in which language, as `ja-JP`.
+    pub(crate) language: &'a str,
+    /// Whether they want marketing mail.
+    pub(crate) consents: bool,
+    /// What it came to, in yen.
+    pub(crate) total: u64,
+    /// What was bought.
+    pub(crate) lines: Vec<Line<'a>>,
+    /// The codes that the order lists.
+    pub(crate) codes: Vec<String>,
+}
+
+/// A line of an order.
+#[derive(Clone, Copy)]
+pub(crate) struct Line<'a> {
+    /// Which article.
+    pub(crate) sku: &'a str,
+    /// How many.
+    pub(crate) quantity: u64,
+    /// What one costs, in yen.
+    pub(crate) unit_price: u64,
+}
+
+impl<'a> Sale<'a> {
+    /// The sample order that `orders send` sends: two bags of tea at 1,980 yen and a cup at 1,500.
+    pub(super) fn sample(order: &'a SendOrder, order_id: &'a str) -> Self {
+        let line = |sku, quantity, unit_price| Line {
+            sku,
+            quantity,
+            unit_price,
+        };
+        Self {
+            order_id,
+            happened: OrderEventKind::Completed,
+            email: &order.email,
+            name: name(order.locale),
+            language: language(order.locale),
+            consents: !order.no_consent,
+            total: TOTAL_YEN,
+            lines: vec![line("TEA-01", 2, 1_980), line("CUP-01", 1, 1_500)],
+            codes: Vec::new(),
+        }
+    }
+
+    /// The webhook in which `provider` tells of it.
+    pub(crate) fn webhook(
+        &self,
+        provider: Provider,
+        now: DateTime<Utc>,
+    ) -> Result<Webhook, CliError> {
+        match provider {
+            Provider::Standard => Ok(standard(self, now)),
+            Provider::Shopify => shopify(self, now),
+            Provider::Woocommerce => woocommerce(self, now),
+            Provider::Stripe => Ok(stripe(self, now)),
+        }
     }
 }
 
 /// A webhook ready to be sent.
-pub(super) struct Webhook {
+pub(crate) struct Webhook {
     provider: &'static str,
     headers: Vec<(&'static str, Option<String>)>,
     body: String,
 }
 
 impl Webhook {
+    /// Any body, signed under Standard Webhooks.
+    pub(crate) fn standard(id: &str, body: String, now: DateTime<Utc>) -> Self {
+        let at = now.timestamp();
+        let signature = verify::sign_standard(WEBHOOK_SECRET, id, at, body.as_bytes());
+        Self {
+            provider: "standard",
+            headers: vec![
+                ("webhook-id", Some(id.to_owned())),
+                ("webhook-timestamp", Some(at.to_string())),
+                ("webhook-signature", signature),
+            ],
+            body,
+        }
+    }
+
     /// The request to the stack at `url`.
-    pub(super) fn build(self, url: &str) -> Result<Request<Body>, CliError> {
+    pub(crate) fn build(self, url: &str) -> Result<Request<Body>, CliError> {
         let mut request = Request::post(format!("{url}/v1/webhooks/{}", self.provider))
             .header(header::CONTENT_TYPE, "application/json");
         for (name, value) in self.headers {
@@ -51,83 +122,81 @@ impl Webhook {
 }
 
 /// An order as a shop of one's own sends it (Standard Webhooks; design.md §8).
-fn standard(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Webhook {
+fn standard(sale: &Sale<'_>, now: DateTime<Utc>) -> Webhook {
     let body = json!({
-        "type": "order.completed",
+        "type": sale.happened,
         "timestamp": now.to_rfc3339(),
         "data": {
             "source": "custom",
             "shop": "shop.example",
-            "order_id": order_id,
+            "order_id": sale.order_id,
             "completed_at": now.to_rfc3339(),
             "customer": {
-                "email": order.email,
-                "name": name(order.locale),
-                "locale": language(order.locale),
-                "accepts_marketing": !order.no_consent,
+                "email": sale.email,
+                "name": sale.name,
+                "locale": sale.language,
+                "accepts_marketing": sale.consents,
             },
             "currency": "JPY",
-            "total": TOTAL_YEN,
-            "lines": [
-                {"sku": "TEA-01", "quantity": 2, "unit_price": 1_980},
-                {"sku": "CUP-01", "quantity": 1, "unit_price": 1_500},
-            ],
-            "codes": [],
+            "total": sale.total,
+            "lines": sale.lines.iter().map(|line| {
+                json!({"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price})
+            }).collect::<Vec<_>>(),
+            "codes": sale.codes,
         },
     });
-    let body = body.to_string();
-    let id = format!("msg_{order_id}");
-    let signature = verify::sign_standard(WEBHOOK_SECRET, &id, now.timestamp(), body.as_bytes());
-    Webhook {
-        provider: "standard",
-        headers: vec![
-            ("webhook-id", Some(id)),
-            ("webhook-timestamp", Some(now.timestamp().to_string())),
-            ("webhook-signature", signature),
-        ],
-        body,
-    }
+    // A delivery's id has no dot: that is what stands between the signed parts.
+    let happened = sale.happened.as_str().replace('.', "_");
+    let id = format!("msg_{}_{happened}", sale.order_id);
+    Webhook::standard(&id, body.to_string(), now)
 }
 
 /// An order as Shopify sends it (webhooks-and-mail.md §2 and §7).
-fn shopify(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Result<Webhook, CliError> {
-    let id = number(order_id)?;
-    let state = if order.no_consent {
-        "not_subscribed"
-    } else {
+fn shopify(sale: &Sale<'_>, now: DateTime<Utc>) -> Result<Webhook, CliError> {
+    let id = number(sale.order_id)?;
+    let state = if sale.consents {
         "subscribed"
+    } else {
+        "not_subscribed"
     };
-    let line = |id: u32, sku: &str, quantity: u32, price: &str| -> Value {
-        json!({"id": id, "product_id": id, "sku": sku, "quantity": quantity, "price": price})
-    };
+    let cancelled = sale.happened == OrderEventKind::Cancelled;
+    let refunded = sale.happened == OrderEventKind::Refunded;
+    let lines = (1_u32..).zip(&sale.lines).map(|(id, line)| -> Value {
+        json!({"id": id, "product_id": id, "sku": line.sku, "quantity": line.quantity, "price": line.unit_price.to_string()})
+    });
     let body = json!({
         "id": id,
         "name": format!("#{id}"),
-        "email": order.email,
-        "contact_email": order.email,
+        "email": sale.email,
+        "contact_email": sale.email,
         "created_at": now.to_rfc3339(),
-        "cancelled_at": null,
+        "cancelled_at": cancelled.then(|| now.to_rfc3339()),
         "currency": "JPY",
-        "current_total_price": TOTAL_YEN.to_string(),
-        "financial_status": "paid",
+        "current_total_price": sale.total.to_string(),
+        "financial_status": if refunded { "refunded" } else { "paid" },
         "fulfillment_status": null,
         "test": false,
-        "buyer_accepts_marketing": !order.no_consent,
-        "customer_locale": language(order.locale),
+        "buyer_accepts_marketing": sale.consents,
+        "customer_locale": sale.language,
         "customer": {
             "id": 7_770_000_000_001_u64,
-            "first_name": name(order.locale),
+            "first_name": sale.name,
             "email_marketing_consent": {"state": state, "opt_in_level": "single_opt_in", "consent_updated_at": now.to_rfc3339()},
         },
-        "discount_codes": [],
-        "line_items": [line(1, "TEA-01", 2, "1980"), line(2, "CUP-01", 1, "1500")],
+        "discount_codes": sale.codes.iter().map(|code| json!({"code": code})).collect::<Vec<_>>(),
+        "line_items": lines.collect::<Vec<_>>(),
     });
     let body = body.to_string();
     let signature = verify::sign_shopify(WEBHOOK_SECRET, body.as_bytes());
+    let topic = match sale.happened {
+        OrderEventKind::Completed => "orders/paid",
+        OrderEventKind::Cancelled => "orders/cancelled",
+        OrderEventKind::Refunded => "orders/updated",
+    };
     Ok(Webhook {
         provider: "shopify",
         headers: vec![
-            ("x-shopify-topic", Some("orders/paid".to_owned())),
+            ("x-shopify-topic", Some(topic.to_owned())),
             ("x-shopify-webhook-id", Some(format!("sample-{id}"))),
             ("x-shopify-hmac-sha256", signature),
         ],
@@ -136,26 +205,32 @@ fn shopify(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Result<Webh
 }
 
 /// An order as WooCommerce sends it (webhooks-and-mail.md §3 and §7).
-fn woocommerce(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Result<Webhook, CliError> {
-    let id = number(order_id)?;
+fn woocommerce(sale: &Sale<'_>, now: DateTime<Utc>) -> Result<Webhook, CliError> {
+    let id = number(sale.order_id)?;
     let at = now.format("%Y-%m-%dT%H:%M:%S").to_string();
-    let line = |id: u32, sku: &str, quantity: u32, total: &str| -> Value {
-        json!({"id": id, "product_id": id, "sku": sku, "quantity": quantity, "total": total})
+    let lines = (1_u32..).zip(&sale.lines).map(|(id, line)| -> Value {
+        let total = line.unit_price.saturating_mul(line.quantity).to_string();
+        json!({"id": id, "product_id": id, "sku": line.sku, "quantity": line.quantity, "total": total})
+    });
+    let status = match sale.happened {
+        OrderEventKind::Completed => "completed",
+        OrderEventKind::Cancelled => "cancelled",
+        OrderEventKind::Refunded => "refunded",
     };
     let body = json!({
         "id": id,
         "number": id.to_string(),
-        "status": "completed",
+        "status": status,
         "currency": "JPY",
         "date_paid_gmt": at,
         "date_completed_gmt": at,
-        "total": TOTAL_YEN.to_string(),
+        "total": sale.total.to_string(),
         "customer_id": 0,
-        "billing": {"first_name": name(order.locale), "email": order.email},
-        "line_items": [line(1, "TEA-01", 2, "3960"), line(2, "CUP-01", 1, "1500")],
-        "coupon_lines": [],
+        "billing": {"first_name": sale.name, "email": sale.email},
+        "line_items": lines.collect::<Vec<_>>(),
+        "coupon_lines": sale.codes.iter().map(|code| json!({"code": code})).collect::<Vec<_>>(),
         "refunds": [],
-        "meta_data": [{"id": 1, "key": WOOCOMMERCE_CONSENT_KEY, "value": if order.no_consent { "no" } else { "yes" }}],
+        "meta_data": [{"id": 1, "key": WOOCOMMERCE_CONSENT_KEY, "value": if sale.consents { "yes" } else { "no" }}],
     });
     let body = body.to_string();
     let signature = verify::sign_woocommerce(WEBHOOK_SECRET, body.as_bytes());
@@ -170,7 +245,8 @@ fn woocommerce(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Result<
 }
 
 /// A paid Checkout Session as Stripe sends it (webhooks-and-mail.md §4 and §7). The order is known by its payment.
-fn stripe(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Webhook {
+fn stripe(sale: &Sale<'_>, now: DateTime<Utc>) -> Webhook {
+    let order_id = sale.order_id;
     let body = json!({
         "id": format!("evt_{order_id}"),
         "object": "event",
@@ -182,11 +258,11 @@ fn stripe(order: &SendOrder, order_id: &str, now: DateTime<Utc>) -> Webhook {
             "object": "checkout.session",
             "payment_intent": order_id,
             "payment_status": "paid",
-            "amount_total": TOTAL_YEN,
+            "amount_total": sale.total,
             "currency": "jpy",
-            "consent": {"promotions": if order.no_consent { "opt_out" } else { "opt_in" }},
-            "customer_details": {"email": order.email, "name": name(order.locale)},
-            "locale": language(order.locale),
+            "consent": {"promotions": if sale.consents { "opt_in" } else { "opt_out" }},
+            "customer_details": {"email": sale.email, "name": sale.name},
+            "locale": sale.language,
         }},
     });
     let body = body.to_string();

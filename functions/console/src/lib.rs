@@ -17,8 +17,10 @@ pub mod frame;
 pub mod guard;
 pub mod lang;
 pub mod pages;
+pub mod reasons;
 pub mod session;
 pub mod visit;
+pub mod webhooks;
 pub mod words;
 
 use std::sync::Arc;
@@ -26,15 +28,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
+use shared::aws::Aws;
 use shared::clock::Clock;
+use shared::domain::identity::IdentityKey;
 use shared::env::{Env, StartError};
 use shared::mailer::Shop;
 use shared::secrets::CodeKeys;
-use shared::store::Store;
+use shared::store::{Quarantine, Store};
 
 use api::Api;
 use failure::Failure;
 use session::Sessions;
+use webhooks::Webhooks;
 
 /// What the pages need. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,18 +56,28 @@ pub struct State {
     pub api: Api,
     /// Who is signed in.
     pub sessions: Sessions,
+    /// The key by which people are known.
+    pub identity: Arc<IdentityKey>,
+    /// Webhooks that could not be used …
+    pub quarantine: Arc<Quarantine>,
+    /// … and what reading them again needs.
+    pub webhooks: Arc<Webhooks>,
     /// How long after its creation a promotion takes effect at the earliest.
     pub lead_time: chrono::TimeDelta,
 }
 
 impl State {
-    /// Reads and fetches what the admin API needs; the console needs nothing else.
+    /// Reads and fetches what the admin API needs, and connects to quarantine and queue.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         let admin = create_promotion::State::load(env, clock.clone()).await?;
+        let aws = Aws::from_env(env)?;
         Ok(Self {
+            quarantine: Arc::new(Quarantine::connect(env, &aws)?),
+            webhooks: Arc::new(Webhooks::connect(env, &aws)?),
+            identity: Arc::clone(admin.identity()),
             store: Arc::clone(admin.store()),
             shop: Arc::clone(admin.shop()),
             code_keys: Arc::clone(admin.code_keys()),

@@ -3,8 +3,12 @@
 //! Each module has `routes()`; whoever adds one adds its line below.
 
 pub mod channels;
+pub mod follow_ups;
+pub mod mails;
+pub mod orders;
 pub mod overview;
 pub mod promotions;
+pub mod settings;
 pub mod sign_in;
 
 use axum::Router;
@@ -17,4 +21,8 @@ pub fn routes() -> Router<State> {
         .merge(overview::routes())
         .merge(channels::routes())
         .merge(promotions::routes())
+        .merge(follow_ups::routes())
+        .merge(mails::routes())
+        .merge(orders::routes())
+        .merge(settings::routes())
 }

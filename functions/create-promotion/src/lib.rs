@@ -9,7 +9,7 @@ mod lookup;
 mod orders;
 mod patch;
 mod promotions;
-mod results;
+pub mod results;
 mod samples;
 mod stats;
 mod warnings;

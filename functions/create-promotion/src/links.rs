@@ -299,6 +299,7 @@ pub(crate) async fn read(
 }
 
 /// What is to change of a link. What is not sent stays, `null` removes.
+#[expect(clippy::option_option, reason = "not sent, removed, set")]
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LinkChange {

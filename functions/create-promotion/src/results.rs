@@ -7,7 +7,7 @@ use axum::extract::{Path, State as Shared};
 use axum::routing::get;
 use serde::Serialize;
 use shared::domain::experiment::{ArmCounts, Judgement, Verdict, judge};
-use shared::domain::follow_up::{Arm, FollowUp, FollowUpId};
+use shared::domain::follow_up::{Arm, FollowUpId, FollowUpTerms};
 use shared::domain::money::{Amount, Currency};
 use shared::domain::results::ArmFigures;
 use shared::http::{Body, Problem};
@@ -36,53 +36,53 @@ pub(crate) struct Answer {
 }
 
 /// One arm.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ArmResults {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ArmResults {
     /// The variant's name, or `holdout`.
-    name: String,
+    pub name: String,
     /// Whether it gets nothing, to compare with.
-    holdout: bool,
+    pub holdout: bool,
     /// Buyers (people, not orders) who fell into it. They stay in it also if the order by which they did was cancelled, so that
     /// nobody drops out of one arm rather than another.
-    assigned: u64,
+    pub assigned: u64,
     /// First mails sent; reminders are not counted.
-    mailed: u64,
+    pub mailed: u64,
     /// Of these, delivered and not bounced later.
-    delivered: u64,
+    pub delivered: u64,
     /// Of these, bounced for good.
-    bounced: u64,
+    pub bounced: u64,
     /// Orders that redeemed a code of the arm, without cancelled ones.
-    redeemed: u64,
+    pub redeemed: u64,
     /// Buyers who completed another order that arrived after the one by which they fell into it, and that was neither cancelled
     /// nor refunded in full. A buyer's first 100 orders are looked at.
-    repeat_buyers: u64,
+    pub repeat_buyers: u64,
     /// `repeat_buyers / assigned`; null without buyers.
     #[schema(required)]
-    repeat_rate: Option<f64>,
+    pub repeat_rate: Option<f64>,
     /// Where the true rate lies, with probability 95 % (Wilson's interval): its lower and its upper end; null without buyers.
     #[schema(required)]
-    interval: Option<[f64; 2]>,
+    pub interval: Option<[f64; 2]>,
     /// What these later orders came to; those in other currencies are left out.
-    revenue: Amount,
+    pub revenue: Amount,
     /// What codes of the arm took off in orders that were not cancelled, without what came back with returned lines.
-    discount: Amount,
+    pub discount: Amount,
     /// `revenue / assigned`, rounded half up to the minor unit; null without buyers.
     #[schema(required)]
-    revenue_per_buyer: Option<Amount>,
+    pub revenue_per_buyer: Option<Amount>,
     /// `discount / assigned`, rounded half up to the minor unit; null without buyers.
     #[schema(required)]
-    discount_per_buyer: Option<Amount>,
+    pub discount_per_buyer: Option<Amount>,
     /// How much larger the rate is than the hold-out's: 0.3 for 30 % more. Absent for the hold-out itself, without one, and while
     /// nobody of it came back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lift: Option<f64>,
+    pub lift: Option<f64>,
     /// Where the true lift lies, with probability 95 % for all variants together and however often it is looked at; absent while
     /// that is unbounded.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lift_interval: Option<[f64; 2]>,
+    pub lift_interval: Option<[f64; 2]>,
     /// Whether it brings more buyers back than the hold-out. It may be looked at every day: all verdicts that an experiment ever
     /// shows are right with probability 95 % (a mixture sequential probability ratio test).
-    verdict: Verdict,
+    pub verdict: Verdict,
 }
 
 /// What each arm of a follow-up brought
@@ -109,16 +109,20 @@ pub(crate) async fn results(
     let follow_up = state.store.follow_up(&id).await?.ok_or_else(unknown)?;
     let sums = state.store.results(&id, follow_up.experiment).await?;
     let currency = state.store.currency_of(&follow_up, now).await?;
-    Ok(Body(answer(follow_up, currency, &sums)))
+    Ok(Body(Answer {
+        arms: arms(&follow_up.terms, &sums),
+        follow_up_id: follow_up.id,
+        experiment: follow_up.experiment,
+        currency,
+    }))
 }
 
-fn answer(
-    follow_up: FollowUp,
-    currency: Option<Currency>,
-    sums: &HashMap<String, ArmFigures>,
-) -> Answer {
-    let arms: Vec<(&str, ArmFigures, ArmCounts)> = follow_up
-        .terms
+/// What the arms of these terms brought, by the sums of their experiment: the variants in their order, and last the hold-out.
+pub fn arms<S: std::hash::BuildHasher>(
+    terms: &FollowUpTerms,
+    sums: &HashMap<String, ArmFigures, S>,
+) -> Vec<ArmResults> {
+    let arms: Vec<(&str, ArmFigures, ArmCounts)> = terms
         .arms()
         .into_iter()
         .map(|(arm, weight)| {
@@ -134,15 +138,9 @@ fn answer(
         .collect();
     let counts: Vec<ArmCounts> = arms.iter().map(|(_, _, counts)| *counts).collect();
     let judged = arms.into_iter().zip(judge(&counts));
-    let arms = judged
+    judged
         .map(|((name, figures, counts), judgement)| arm(name, &figures, counts, &judgement))
-        .collect();
-    Answer {
-        follow_up_id: follow_up.id,
-        experiment: follow_up.experiment,
-        currency,
-        arms,
-    }
+        .collect()
 }
 
 fn arm(name: &str, figures: &ArmFigures, counts: ArmCounts, judgement: &Judgement) -> ArmResults {

@@ -94,7 +94,7 @@ async fn take_in(state: &State, record: &SqsMessage) -> Result<(), RecordError> 
     } = &report;
     let store = &state.store;
     let changed = match news {
-        News::Rejected { reason } => store.reject_mail(mail_id, *attempt, reason).await?,
+        News::Rejected { reason } => store.reject_mail(mail_id, *attempt, reason, now).await?,
         News::Taken | News::Delivered | News::SoftBounced | News::Bounced | News::Complained => {
             store
                 .settle_mail(mail_id, *attempt, message_id, *mailed_at)

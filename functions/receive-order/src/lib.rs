@@ -2,6 +2,7 @@
 //! A 200 means that the event is durably queued, durably kept aside, or of no interest.
 
 mod provider;
+pub mod quarantine;
 mod shopify;
 mod standard;
 mod stripe;

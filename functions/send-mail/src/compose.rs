@@ -4,9 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::follow_up::FollowUp;
 use shared::domain::outbox::{Contact, OutboxMail};
 use shared::domain::promotion::{Closed, Promotion};
-use shared::mailer::{
-    MailInput, Offer, Outgoing, Reason, RenderedMail, complete, render, template,
-};
+use shared::mailer::{self, Outgoing, RenderedMail};
 use shared::store::{Freshness, MailChange, StoreError};
 
 use crate::{STAFF_PAUSE, State};
@@ -88,49 +86,29 @@ async fn words(
     unsubscribe_url: &str,
 ) -> Result<RenderedMail, MailChange> {
     let shop = &state.shop;
-    let own_sender = follow_up.terms.mail.sender.clone();
-    let sender = own_sender
-        .and_then(complete)
-        .or_else(|| shop.sender.clone());
-    let Some(sender) = sender else {
+    if shop.sender_of(&follow_up.terms.mail).is_none() {
         tracing::error!(
             follow_up.id = %follow_up.id,
             "nothing is sent: the law asks for a sender's name, address and contact. Set SenderName, SenderAddress and \
              SenderContact, or mail.sender of the follow-up"
         );
         return Err(again(now + STAFF_PAUSE, "sender-missing"));
-    };
+    }
     let code_key = state.code_keys.of(promotion).await;
     let code_key = code_key.map_err(|error| {
         tracing::error!(%error, "a mail waits for its code key");
         again(now + READ_PAUSE, "code-key")
     })?;
-    let code = code_key.seal(mail.serial);
-    let consented = follow_up.terms.conditions.require_consent;
-    let reminders = mail.reminder_of.as_ref().map(|_| template::reminders());
-    let rendered = render(&MailInput {
-        locale: contact.locale.as_deref(),
-        templates: reminders
-            .as_ref()
-            .or(follow_up.terms.mail.templates.as_ref()),
-        code: &code,
-        offer: &Offer::of(&promotion.terms),
-        bound: follow_up.terms.bind_to_buyer,
-        code_expires_at: mail.code_expires_at,
-        zone: shop.zone,
-        customer_name: contact.name.as_deref(),
-        order_id: &mail.order_id,
-        shop_name: &shop.shop_name,
-        shop_url: &shop.shop_url,
+    let letter = mailer::Letter {
+        mail,
+        follow_up,
+        contact: Some(contact),
+        promotion,
+        code_key: &code_key,
+        shop,
         unsubscribe_url,
-        sender: &sender,
-        reason: if consented {
-            Reason::Consented
-        } else {
-            Reason::Bought
-        },
-    });
-    rendered.map_err(|error| {
+    };
+    letter.render().map_err(|error| {
         tracing::error!(follow_up.id = %follow_up.id, %error, "a mail could not be written");
         failed("template")
     })

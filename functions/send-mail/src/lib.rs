@@ -16,7 +16,7 @@ use serde::Serialize;
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
-use shared::domain::outbox::{MailId, MailState, OutboxMail};
+use shared::domain::outbox::{MailId, MailState, OutboxMail, UNKNOWN_OUTCOME};
 use shared::domain::sending::{PauseReason, SendingPause};
 use shared::env::{Env, StartError};
 use shared::mailer::{Mailer, SendError, Shop};
@@ -45,8 +45,6 @@ const PAUSED_PAUSE: TimeDelta = TimeDelta::minutes(15);
 const MOST_SLOW_DOWNS: usize = 5;
 /// Longest wait after SES asked to slow down. Source: webhooks-and-mail.md §8.2.
 const MAX_SLOW_DOWN_MINUTES: i64 = 10;
-/// The reason kept with a mail whose outcome stayed unknown.
-const UNKNOWN_OUTCOME: &str = "unknown-outcome";
 
 /// What a run needs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -359,7 +357,8 @@ async fn attend(state: &State, id: &MailId) -> Result<Option<Step>, StoreError> 
 }
 
 async fn record(state: &State, mail: &OutboxMail, step: Step) -> Result<Option<Step>, StoreError> {
-    let recorded = state.store.change_mail(mail, &step.change).await?;
+    let now = state.clock.now();
+    let recorded = state.store.change_mail(mail, &step.change, now).await?;
     Ok(recorded.then_some(step))
 }
 

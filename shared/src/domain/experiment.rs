@@ -31,6 +31,10 @@ use utoipa::ToSchema;
 
 /// Half the width, in standard deviations, of an interval that 95 % of a normal distribution lie in.
 const Z_95: f64 = 1.959_963_984_540_054;
+/// The point that 80 % of a normal distribution lie below.
+const Z_80: f64 = 0.841_621_233_572_914;
+/// Ratio of rates that groups are made large enough to notice. Ours.
+const WORTH_NOTICING: f64 = 1.5;
 /// Chance that any verdict of an experiment is ever wrong.
 const ALPHA: f64 = 0.05;
 /// Ratio above 1 up to which (and one divided by it, down to which) a difference counts as none.
@@ -102,6 +106,30 @@ pub fn judge(arms: &[ArmCounts]) -> Vec<Judgement> {
         }
     });
     judgements.collect()
+}
+
+/// About how many buyers each of two groups needs, so that a rate half as high again as `base` is noticed with a probability of 80 %.
+/// A guide for staff: it is reckoned for a single look (two-sided, 5 %), and looking as often as one likes needs some more.
+pub fn buyers_needed(base: f64) -> u64 {
+    let (one, other) = (base, (base * WORTH_NOTICING).min(0.99));
+    let gap = other - one;
+    if one.is_nan() || one <= 0.0 || gap <= 0.0 {
+        return u64::MAX;
+    }
+    let middle = f64::midpoint(one, other);
+    let null = Z_95 * (2.0 * middle * (1.0 - middle)).sqrt();
+    let apart = Z_80 * (one * (1.0 - one) + other * (1.0 - other)).sqrt();
+    whole(((null + apart) / gap).powi(2).ceil())
+}
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "such casts saturate"
+)]
+fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 fn rate(arm: &ArmCounts) -> Option<f64> {
@@ -243,6 +271,19 @@ mod tests {
 
     fn close(found: f64, expected: f64) -> bool {
         (found - expected).abs() < 5e-5
+    }
+
+    /// Source of the values: ux.md §2, computed there.
+    #[test]
+    fn so_many_buyers_are_needed_to_notice_a_rate_half_as_high_again() {
+        assert!(
+            buyers_needed(0.1).abs_diff(683) <= 3,
+            "{}",
+            buyers_needed(0.1)
+        );
+        assert!(buyers_needed(0.05) > buyers_needed(0.1));
+        assert_eq!(buyers_needed(0.0), u64::MAX);
+        assert!(buyers_needed(0.9) < 1_000);
     }
 
     /// Source of the values: Newcombe, Two-sided confidence intervals for the single proportion (1998), table I, method 3.

@@ -169,22 +169,25 @@ impl From<TargetUrl> for String {
 
 /// Whether it begins with a scheme and host that may be linked to.
 fn is_web(text: &str) -> bool {
-    let authority = |rest: &str| rest.split(['/', '?']).next().unwrap_or_default().to_owned();
-    if let Some(rest) = text.strip_prefix("https://") {
-        let authority = authority(rest);
-        !authority.is_empty() && !authority.contains(['@', '{', '}'])
-    } else if let Some(rest) = text.strip_prefix("http://") {
-        let authority = authority(rest);
-        let host = match authority.strip_prefix('[') {
-            Some(_) => authority
-                .split_once(']')
-                .map(|(host, _)| host.trim_start_matches('[')),
-            None => authority.split(':').next(),
-        };
-        matches!(host, Some("localhost" | "127.0.0.1" | "::1"))
-    } else {
-        false
+    let (rest, anywhere) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return false,
+    };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.is_empty() || authority.contains(['@', '{', '}']) {
+        return false;
     }
+    let is_port = |rest: &str| {
+        let port = rest.strip_prefix(':');
+        rest.is_empty() || port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let here = ["localhost", "127.0.0.1", "[::1]"];
+    anywhere
+        || here
+            .iter()
+            .filter_map(|host| authority.strip_prefix(host))
+            .any(is_port)
 }
 
 /// A text with `{code}` in it, filled in. Codes are of letters, digits and hyphens, which need no encoding in addresses.
@@ -378,6 +381,8 @@ mod tests {
             "http://shop.example",
             "http://localhost.evil.example/",
             "http://127.0.0.1.evil.example/",
+            "http://localhost:80@evil.example/",
+            "http://localhost:x/",
             "http://[::1].evil.example.[/",
             "https://",
             "https://?x",

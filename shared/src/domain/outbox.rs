@@ -81,6 +81,9 @@ pub enum MailState {
     Withdrawn,
 }
 
+/// The reason kept with a mail whose outcome stayed unknown.
+pub const UNKNOWN_OUTCOME: &str = "unknown-outcome";
+
 /// One mail in the outbox. The code is kept as its serial and only becomes text in the mail itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxMail {
@@ -123,6 +126,12 @@ pub struct OutboxMail {
     /// Why it failed, was parked or withdrawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it ended unsent (failed, parked or withdrawn); mails that ended before this was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How often staff had it sent again after it had ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resends: u32,
     /// Sent again after an unknown outcome that nothing settled: the buyer may have it twice.
     #[serde(default)]
     pub duplicate_risk: bool,
@@ -148,6 +157,26 @@ impl OutboxMail {
             Some(_) => "reminder",
         }
     }
+
+    /// Whether staff may have it sent again: it ended unsent, and nothing forbids it but what the next try looks at anyway.
+    pub fn can_be_sent_again(&self) -> bool {
+        matches!(self.state, MailState::Failed | MailState::Parked)
+    }
+
+    /// Whether an earlier try may have reached the buyer, so that another may be their second.
+    pub fn may_have_arrived(&self) -> bool {
+        self.duplicate_risk
+            || matches!(self.state, MailState::Parked | MailState::Unsettled)
+            || self.reason.as_deref() == Some(UNKNOWN_OUTCOME)
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over by reference"
+)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// How to reach a person: kept apart from everything else, under their hash, and gone 30 days after their last mail.

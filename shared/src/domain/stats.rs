@@ -214,7 +214,8 @@ impl Standing {
     /// What a mail adds, to its `arm` too if it is an arm's first mail; `None` while SES has not taken it. One that SES took and
     /// then refused adds nothing any more.
     ///
-    /// Its versions count what happened to it after SES took it, of which nothing happens twice nor is undone.
+    /// Its versions count what happened to it after SES took it, of which nothing happens twice nor is undone, but that staff have it
+    /// sent again: then it begins anew, above all versions of the try before.
     pub fn of_mail(mail: &OutboxMail, zone: Tz, arm: Option<ArmRow>) -> Option<Self> {
         let (version, sent) = match mail.state {
             MailState::Sent => (1, mail.mailed_at),
@@ -250,7 +251,7 @@ impl Standing {
         });
         Some(Self {
             subject: Subject::Mail(mail.id.clone()),
-            version: version + heard,
+            version: version + heard + VERSIONS_OF_A_TRY * u64::from(mail.resends),
             shares: shares.into_iter().collect(),
             arms: arms.into_iter().collect(),
             buyers: Vec::new(),
@@ -284,6 +285,9 @@ impl Standing {
         }
     }
 }
+
+/// Most versions that a mail goes through between two times staff have it sent: sent, refused after all, delivered, bounced.
+const VERSIONS_OF_A_TRY: u64 = 4;
 
 fn share(promotion: &PromotionId, place: Option<Place>, figures: Figures) -> Share {
     let row = Row {

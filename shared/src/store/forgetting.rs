@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::orders::voiding;
-use super::outbox::{FORGOTTEN, value};
+use super::outbox::{FORGOTTEN, MARK_ENDED, ended, value};
 use super::people::SuppressionReason;
 use super::transaction::{Action, Expression};
 use super::{CodeItem, CodeState, Store, StoreError, every_item, keys, retry};
@@ -69,7 +69,7 @@ impl Store {
         for key in self.keys_of(&keys::person_partition(person)).await? {
             let counter = match key.sk.strip_prefix(keys::PERSON_MAIL_PREFIX) {
                 _ if key.sk == keys::SUPPRESSION => continue,
-                Some(id) => match self.let_go(&key, id).await? {
+                Some(id) => match self.let_go(&key, id, now).await? {
                     LetGo::Withdrawn => &mut forgotten.mails_withdrawn,
                     LetGo::InFlight => &mut forgotten.mails_in_flight,
                     LetGo::Ended => continue,
@@ -86,7 +86,12 @@ impl Store {
 
     /// Withdraws a mail that is still due and voids its code, which nobody has seen; forgets to whom it was, unless it is on
     /// its way.
-    async fn let_go(&self, pointer: &Key, id: &str) -> Result<LetGo, StoreError> {
+    async fn let_go(
+        &self,
+        pointer: &Key,
+        id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<LetGo, StoreError> {
         let id = MailId::try_from(id.to_owned())
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let mut attempts = retry::Attempts::new();
@@ -106,7 +111,7 @@ impl Store {
             };
             let key = keys::code(&mail.promotion_id, mail.serial);
             let code: Option<CodeItem> = self.get(&key).await?;
-            let mut actions = vec![withdrawal(&id, mail.attempt), removal(pointer)];
+            let mut actions = vec![withdrawal(&id, mail.attempt, now)?, removal(pointer)];
             if code.is_some_and(|code| code.state == CodeState::Unused) {
                 actions.push(voiding(&mail.promotion_id, mail.serial));
             }
@@ -131,18 +136,15 @@ impl Store {
     }
 }
 
-fn withdrawal(id: &MailId, attempt: u32) -> Action {
-    Action::Update {
+fn withdrawal(id: &MailId, attempt: u32, now: DateTime<Utc>) -> Result<Action, StoreError> {
+    let due = Expression::new("#state = :due AND attempt = :attempt")
+        .number(":attempt", attempt)
+        .string(":due", "due");
+    Ok(Action::Update {
         key: keys::mail(id),
-        update: "SET #state = :withdrawn, #reason = :reason REMOVE due_shard, due_ms",
-        condition: Expression::new("#state = :due AND attempt = :attempt")
-            .name("#state", "state")
-            .name("#reason", "reason")
-            .number(":attempt", attempt)
-            .string(":due", "due")
-            .string(":withdrawn", "withdrawn")
-            .string(":reason", FORGOTTEN),
-    }
+        update: MARK_ENDED,
+        condition: ended(due, MailState::Withdrawn, FORGOTTEN, now)?,
+    })
 }
 
 fn removal(key: &Key) -> Action {

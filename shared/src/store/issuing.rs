@@ -275,6 +275,8 @@ fn mail(thank_you: &ThankYou<'_>, gift: &Gift<'_>, ids: &MailIds, serial: Serial
         mailed_at: None,
         message_id: None,
         reason: None,
+        ended_at: None,
+        resends: 0,
         duplicate_risk: false,
         delivered_at: None,
         bounced_at: None,

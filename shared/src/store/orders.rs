@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::outbox::{MARK_ENDED, ended};
 use super::transaction::{Action, Expression, TransactError};
 use super::{CodeItem, CodeState, Item, SeenEvent, Store, StoreError, keys, retry, write};
 use crate::domain::code::{PromotionId, Serial};
@@ -98,7 +99,7 @@ impl Store {
         // Whatever is issued after the tombstone fails its check, so this strongly consistent read sees all there is.
         for marker in self.order_markers(order_id).await? {
             match (&marker.outcome, &marker.person) {
-                (OrderOutcome::Mail { .. }, _) => self.take_back(order_id, &marker).await?,
+                (OrderOutcome::Mail { .. }, _) => self.take_back(order_id, &marker, now).await?,
                 (OrderOutcome::NoMail { .. }, Some(person)) => {
                     self.give_back_place(&marker.follow_up_id, person, order_id)
                         .await?;
@@ -138,7 +139,12 @@ impl Store {
 
     /// Withdraws a mail that is still due and gives its place back, withdraws its reminder, and voids their code if unused, all
     /// together.
-    async fn take_back(&self, order_id: &OrderId, marker: &OrderMarker) -> Result<(), StoreError> {
+    async fn take_back(
+        &self,
+        order_id: &OrderId,
+        marker: &OrderMarker,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let OrderOutcome::Mail {
             mail_id,
             promotion_id,
@@ -159,7 +165,7 @@ impl Store {
                 };
             let mut actions = Vec::new();
             if mail.as_ref().is_some_and(is_due) {
-                actions.push(withdrawal(mail_id));
+                actions.push(withdrawal(mail_id, now)?);
                 if let Some(person) = &marker.person {
                     let place = self
                         .giving_back_a_place(&marker.follow_up_id, person, order_id)
@@ -167,11 +173,9 @@ impl Store {
                     actions.extend(place);
                 }
             }
-            actions.extend(
-                reminder
-                    .filter(is_due)
-                    .map(|reminder| withdrawal(&reminder.id)),
-            );
+            if let Some(reminder) = reminder.filter(is_due) {
+                actions.push(withdrawal(&reminder.id, now)?);
+            }
             if code.is_some_and(|code| code.state == CodeState::Unused) {
                 actions.push(voiding(promotion_id, *serial));
             }
@@ -204,17 +208,13 @@ pub(super) fn marker(
     }
 }
 
-fn withdrawal(mail_id: &MailId) -> Action {
-    Action::Update {
+fn withdrawal(mail_id: &MailId, now: DateTime<Utc>) -> Result<Action, StoreError> {
+    let due = Expression::new("#state = :due").string(":due", "due");
+    Ok(Action::Update {
         key: keys::mail(mail_id),
-        update: "SET #state = :withdrawn, #reason = :reason REMOVE due_shard, due_ms",
-        condition: Expression::new("#state = :due")
-            .name("#state", "state")
-            .name("#reason", "reason")
-            .string(":due", "due")
-            .string(":withdrawn", "withdrawn")
-            .string(":reason", "cancelled"),
-    }
+        update: MARK_ENDED,
+        condition: ended(due, MailState::Withdrawn, "cancelled", now)?,
+    })
 }
 
 pub(super) fn voiding(promotion_id: &PromotionId, serial: Serial) -> Action {

@@ -5,9 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::people::{Suppression, SuppressionReason};
-use super::schema::{DUE_INDEX, DUE_MS, DUE_SHARDS};
+use super::schema::{self, DUE_INDEX, DUE_MS, DUE_SHARDS};
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{CodeItem, CodeState, Item, Store, StoreError, follow_ups, keys, read, retry};
+use super::{CodeItem, CodeState, Item, Store, StoreError, due, follow_ups, keys, read, retry};
 use crate::domain::follow_up::random_symbols;
 use crate::domain::outbox::{MailId, MailState, OutboxMail};
 
@@ -130,11 +130,42 @@ const RESTING: usize = 5;
 const FIRST_MAIL: usize = 6;
 
 /// The update by which a mail becomes `sent`.
-const MARK_SENT: &str = "SET #state = :state, mailed_at = :at, message_id = :message \
-                         REMOVE due_shard, due_ms, lease_until";
+const MARK_SENT: &str = "SET #state = :state, mailed_at = :at, message_id = :message, due_shard = :list, due_ms = :at_ms \
+                         REMOVE lease_until";
 /// The update by which a mail ends unsent.
-const MARK_ENDED: &str = "SET #state = :state, #reason = :reason \
-                          REMOVE due_shard, due_ms, lease_until";
+pub(super) const MARK_ENDED: &str = "SET #state = :state, #reason = :reason, ended_at = :ended, due_shard = :list, \
+                                     due_ms = :ended_ms REMOVE lease_until";
+
+/// Adds to a condition what [`MARK_SENT`] writes.
+fn sent(
+    condition: Expression,
+    at: DateTime<Utc>,
+    message_id: &str,
+) -> Result<Expression, StoreError> {
+    Ok(condition
+        .value(":state", value(MailState::Sent)?)
+        .value(":at", value(at)?)
+        .string(":message", message_id)
+        .string(":list", schema::SENT_LIST)
+        .value(":at_ms", millis(at)))
+}
+
+/// Adds to a condition what [`MARK_ENDED`] writes, and the names it and the condition use.
+pub(super) fn ended(
+    condition: Expression,
+    state: MailState,
+    reason: &str,
+    at: DateTime<Utc>,
+) -> Result<Expression, StoreError> {
+    Ok(condition
+        .name("#state", "state")
+        .name("#reason", "reason")
+        .value(":state", value(state)?)
+        .string(":reason", reason)
+        .value(":ended", value(at)?)
+        .string(":list", due::list(state).unwrap_or(schema::FAILED_LIST))
+        .value(":ended_ms", millis(at)))
+}
 
 impl Store {
     /// At most `limit` mails that need attention at `now`, the longest waiting first. The index may lag behind the table, so
@@ -224,7 +255,7 @@ impl Store {
     }
 
     /// Records what became of a mail, if it is still as `mail` says (state and attempt); `false` if it is not. That SES took it
-    /// is a fact and is recorded even if the mail has meanwhile been given up as unsettled.
+    /// is a fact and is recorded even if the mail has meanwhile been given up as unsettled. What ends it unsent does so `now`.
     ///
     /// # Errors
     /// [`StoreError`] if it is not confirmed.
@@ -232,8 +263,9 @@ impl Store {
         &self,
         mail: &OutboxMail,
         change: &MailChange,
+        now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        match self.decide(&[change_action(mail, change)?]).await? {
+        match self.decide(&[change_action(mail, change, now)?]).await? {
             Ok(()) => Ok(true),
             // A try whose answer was lost may have been applied.
             Err(outcomes) => match outcomes.into_iter().next() {
@@ -263,14 +295,11 @@ impl Store {
             .name("#state", "state")
             .number(":attempt", attempt)
             .value(":sending", value(MailState::Sending)?)
-            .value(":unsettled", value(MailState::Unsettled)?)
-            .value(":state", value(MailState::Sent)?)
-            .value(":at", value(mailed_at)?)
-            .string(":message", message_id);
+            .value(":unsettled", value(MailState::Unsettled)?);
         let action = Action::Update {
             key: keys::mail(id),
             update: MARK_SENT,
-            condition,
+            condition: sent(condition, mailed_at, message_id)?,
         };
         Ok(self.decide(&[action]).await?.is_ok())
     }
@@ -285,21 +314,18 @@ impl Store {
         id: &MailId,
         attempt: u32,
         reason: &str,
+        now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let condition =
             Expression::new("attempt = :attempt AND #state IN (:sending, :unsettled, :sent)")
-                .name("#state", "state")
-                .name("#reason", "reason")
                 .number(":attempt", attempt)
                 .value(":sending", value(MailState::Sending)?)
                 .value(":unsettled", value(MailState::Unsettled)?)
-                .value(":sent", value(MailState::Sent)?)
-                .value(":state", value(MailState::Failed)?)
-                .string(":reason", reason);
+                .value(":sent", value(MailState::Sent)?);
         let action = Action::Update {
             key: keys::mail(id),
             update: MARK_ENDED,
-            condition,
+            condition: ended(condition, MailState::Failed, reason, now)?,
         };
         Ok(self.decide(&[action]).await?.is_ok())
     }
@@ -427,7 +453,11 @@ fn judge(mut outcomes: Vec<Outcome>) -> Result<Claim, StoreError> {
     }
 }
 
-fn change_action(mail: &OutboxMail, change: &MailChange) -> Result<Action, StoreError> {
+fn change_action(
+    mail: &OutboxMail,
+    change: &MailChange,
+    now: DateTime<Utc>,
+) -> Result<Action, StoreError> {
     let as_seen = match change {
         MailChange::Sent { .. } => {
             Expression::new("attempt = :attempt AND (#state = :seen OR #state = :unsettled)")
@@ -441,12 +471,7 @@ fn change_action(mail: &OutboxMail, change: &MailChange) -> Result<Action, Store
         .value(":seen", value(mail.state)?)
         .value(":state", value(change.state())?);
     let (update, condition) = match change {
-        MailChange::Sent { at, message_id } => (
-            MARK_SENT,
-            condition
-                .value(":at", value(at)?)
-                .string(":message", message_id),
-        ),
+        MailChange::Sent { at, message_id } => (MARK_SENT, sent(condition, *at, message_id)?),
         MailChange::DueAgain { at, reason } => (
             "SET #state = :state, due_at = :at, due_ms = :at_ms, #reason = :reason \
              REMOVE lease_until",
@@ -462,12 +487,9 @@ fn change_action(mail: &OutboxMail, change: &MailChange) -> Result<Action, Store
         ),
         MailChange::Failed { reason }
         | MailChange::Parked { reason }
-        | MailChange::Withdrawn { reason } => (
-            MARK_ENDED,
-            condition
-                .name("#reason", "reason")
-                .string(":reason", reason),
-        ),
+        | MailChange::Withdrawn { reason } => {
+            (MARK_ENDED, ended(condition, change.state(), reason, now)?)
+        }
     };
     Ok(Action::Update {
         key: keys::mail(&mail.id),

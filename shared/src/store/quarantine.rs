@@ -23,6 +23,9 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 /// Source: `DynamoDB` service quotas.
 const MAX_PART_BYTES: usize = 300 * 1024;
 
+/// Pages of the table, of a megabyte each, that [`Quarantine::glance`] reads at most: some 1,500 webhooks of the usual 5 KB. Ours.
+const GLANCE_PAGES: u32 = 8;
+
 /// A body in quarantine, without itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quarantined {
@@ -34,6 +37,15 @@ pub struct Quarantined {
     pub reason: String,
     /// When it arrived.
     pub received_at: DateTime<Utc>,
+    /// Its length in bytes, if it was kept since that is noted.
+    pub size: Option<u64>,
+}
+
+impl Quarantined {
+    /// When it goes by itself.
+    pub fn gone_at(&self) -> DateTime<Utc> {
+        self.received_at + KEPT
+    }
 }
 
 /// The quarantine table.
@@ -124,16 +136,33 @@ impl Quarantine {
         Ok(self.all().await?.into_iter().map(|one| one.id).collect())
     }
 
+    /// The bodies found by reading at most [`GLANCE_PAGES`] megabytes of the table, latest first, and whether there may be more: what a
+    /// page shows must not take as long as a flood of bad webhooks is large.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn glance(&self, now: DateTime<Utc>) -> Result<(Vec<Quarantined>, bool), StoreError> {
+        let (mut found, more) = self.scan(GLANCE_PAGES).await?;
+        found.retain(|one| now < one.gone_at());
+        found.sort_by(|a, b| (b.received_at, &a.id).cmp(&(a.received_at, &b.id)));
+        Ok((found, more))
+    }
+
     async fn all(&self) -> Result<Vec<Quarantined>, StoreError> {
+        Ok(self.scan(u32::MAX).await?.0)
+    }
+
+    /// What is found on at most so many pages of the table, and whether there are more.
+    async fn scan(&self, most: u32) -> Result<(Vec<Quarantined>, bool), StoreError> {
         let mut found = Vec::new();
         let mut start = None;
-        loop {
+        for _ in 0..most {
             let request = self.client.scan().table_name(&self.table);
             let request = request
                 .consistent_read(true)
                 .filter_expression("sk = :first")
                 .expression_attribute_values(":first", AttributeValue::S(part_key(0)))
-                .projection_expression("pk, scheme, reason, received_at")
+                .projection_expression("pk, scheme, reason, received_at, size_bytes")
                 .set_exclusive_start_key(start);
             let page = request.send().await.map_err(StoreError::unavailable)?;
             for item in page.items.unwrap_or_default() {
@@ -144,7 +173,7 @@ impl Quarantine {
                 break;
             }
         }
-        Ok(found)
+        Ok((found, start.is_some()))
     }
 
     /// A body and what is known about it, strongly consistent; `None` if there is none, or its 30 days are over.
@@ -237,6 +266,9 @@ fn facts(item: &Item) -> Result<Quarantined, StoreError> {
         received_at: received_at
             .map_err(|error| StoreError::Corrupt(error.to_string()))?
             .to_utc(),
+        size: item
+            .get("size_bytes")
+            .and_then(|size| size.as_n().ok()?.parse().ok()),
     })
 }
 
@@ -261,6 +293,10 @@ fn parts(id: &str, scheme: &str, reason: &str, body: &[u8], now: DateTime<Utc>) 
                 ("scheme".to_owned(), text(scheme)),
                 ("reason".to_owned(), text(reason)),
                 ("received_at".to_owned(), text(&now.to_rfc3339())),
+                (
+                    "size_bytes".to_owned(),
+                    AttributeValue::N(body.len().to_string()),
+                ),
                 ("body".to_owned(), AttributeValue::B(Blob::new(chunk))),
             ]);
             set_ttl(&mut part, now + KEPT);

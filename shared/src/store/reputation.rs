@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
+use super::outbox::{millis, value};
 use super::transaction::{Action, Expression, Outcome};
-use super::{Store, StoreError, due, keys, retry, schema, write};
-use crate::domain::outbox::OutboxMail;
+use super::{Store, StoreError, due, keys, read, retry, schema, write};
+use crate::domain::outbox::{MailState, OutboxMail};
 use crate::domain::sending::{Outcomes, SoftBounces, WINDOW_DAYS};
 
 /// How long a day's counts are kept. Ours; the window is shorter.
@@ -56,7 +57,9 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut attempts = retry::Attempts::new();
+        let mut reread: Option<OutboxMail> = None;
         loop {
+            let mail = reread.as_ref().unwrap_or(mail);
             let mut actions = vec![mark(mail, heard, now)?, count(mail, heard, now)];
             if heard == Heard::SoftBounced {
                 let key = keys::soft_bounces(&mail.person);
@@ -69,13 +72,18 @@ impl Store {
             }
             match self.decide(&actions).await? {
                 Ok(()) => return Ok(true),
-                // Counted before, perhaps by a try whose answer was lost; or the mail is gone.
-                Err(outcomes) if matches!(outcomes.first(), Some(Outcome::Refused(_))) => {
-                    return Ok(false);
-                }
-                // Another bounce of the same person came between: look again.
-                Err(_) => attempts.pause().await?,
+                Err(outcomes) => match outcomes.into_iter().next() {
+                    // It is no longer in the list it was in: look again.
+                    Some(Outcome::Refused(Some(item))) if !item.contains_key(heard.attribute()) => {
+                        reread = Some(read(item)?);
+                    }
+                    // Counted before, perhaps by a try whose answer was lost; or the mail is gone.
+                    Some(Outcome::Refused(_)) => return Ok(false),
+                    // Another bounce of the same person came between: look again.
+                    _ => {}
+                },
             }
+            attempts.pause().await?;
         }
     }
 
@@ -102,15 +110,28 @@ fn day(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()
 }
 
+/// Marks a mail; one that came back after it was sent goes on to the list of those.
 fn mark(mail: &OutboxMail, heard: Heard, now: DateTime<Utc>) -> Result<Action, StoreError> {
-    let at = serde_dynamo::to_attribute_value(now)
-        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    let unmarked = "attribute_exists(pk) AND attribute_not_exists(#heard)";
+    let (update, condition) = if heard == Heard::Bounced && mail.state == MailState::Sent {
+        let condition = Expression::new(format!("{unmarked} AND #state = :sent"))
+            .name("#state", "state")
+            .value(":sent", value(MailState::Sent)?)
+            .string(":list", schema::BOUNCED_LIST)
+            .value(":at_ms", millis(now));
+        (
+            "SET #heard = :at, due_shard = :list, due_ms = :at_ms",
+            condition,
+        )
+    } else {
+        ("SET #heard = :at", Expression::new(unmarked))
+    };
     Ok(Action::Update {
         key: keys::mail(&mail.id),
-        update: "SET #heard = :at",
-        condition: Expression::new("attribute_exists(pk) AND attribute_not_exists(#heard)")
+        update,
+        condition: condition
             .name("#heard", heard.attribute())
-            .value(":at", at),
+            .value(":at", value(now)?),
     })
 }
 

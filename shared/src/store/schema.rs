@@ -15,7 +15,8 @@ pub const PARTITION_KEY: &str = "pk";
 pub const SORT_KEY: &str = "sk";
 /// Attribute after which the table deletes an item some time later, in seconds since 1970.
 pub const TTL: &str = "ttl";
-/// Sparse index of the mails and holds that need attention at some time: those with [`DUE_SHARD`] and [`DUE_MS`].
+/// Sparse index of what needs attention at some time (mails, holds) and of what staff look through (mails that ended, unreconciled
+/// orders): the items with [`DUE_SHARD`] and [`DUE_MS`].
 pub const DUE_INDEX: &str = "due";
 /// Partition key of the due index, a string `0` to `7` for mails and `hold-0` to `hold-3` for holds, which keeps a burst of either
 /// off a single partition, and [`TEST_MAIL_SHARD`].
@@ -26,6 +27,19 @@ pub const DUE_SHARDS: u64 = 8;
 pub const HOLD_SHARDS: u64 = 4;
 /// The value of [`DUE_SHARD`] for test mails, which are few.
 pub const TEST_MAIL_SHARD: &str = "test-mail";
+/// The values of [`DUE_SHARD`] for mails that have ended, by how; staff look through them. A mail enters one with the write that ends
+/// it, so each takes at most the rate at which mails end, far below the 1,000 writes a second of a partition.
+pub const SENT_LIST: &str = "mail-sent";
+/// Those that came back for good.
+pub const BOUNCED_LIST: &str = "mail-bounced";
+/// Those refused for good.
+pub const FAILED_LIST: &str = "mail-failed";
+/// Those left to staff.
+pub const PARKED_LIST: &str = "mail-parked";
+/// Those taken back.
+pub const WITHDRAWN_LIST: &str = "mail-withdrawn";
+/// The value of [`DUE_SHARD`] for orders with codes that could not be redeemed, which are few.
+pub const UNRECONCILED_LIST: &str = "unreconciled";
 /// Sort key of the due index, a number: milliseconds since 1970.
 pub const DUE_MS: &str = "due_ms";
 

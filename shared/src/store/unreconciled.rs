@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, keys, write};
+use super::mail_lists::{IndexPlace, Newest};
+use super::schema::UNRECONCILED_LIST;
+use super::{Store, StoreError, due, keys, write};
 use crate::domain::code::PromotionId;
 use crate::domain::order::OrderId;
 use crate::domain::redemption::Reason;
@@ -37,8 +39,34 @@ impl Store {
         order: &OrderId,
         unreconciled: &Unreconciled,
     ) -> Result<(), StoreError> {
-        self.put_once(write(&keys::unreconciled(order), unreconciled)?)
-            .await
+        let mut item = write(&keys::unreconciled(order), unreconciled)?;
+        due::add_to_list(&mut item, UNRECONCILED_LIST, unreconciled.at);
+        self.put_once(item).await
+    }
+
+    /// At most `limit` orders under which a code could not be redeemed, the latest first, from behind `after` on, and where to go on.
+    /// Orders of which that was found out before there was a list are not in it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn list_unreconciled(
+        &self,
+        after: Option<&IndexPlace>,
+        limit: usize,
+    ) -> Result<(Vec<(OrderId, Unreconciled)>, Option<IndexPlace>), StoreError> {
+        let list = [UNRECONCILED_LIST.to_owned()];
+        let (places, more) = self.index_page(&list, Newest::First, after, limit).await?;
+        let orders: Vec<OrderId> = places
+            .iter()
+            .filter_map(|place| keys::order_id(place.partition()))
+            .collect();
+        let wanted = orders.iter().map(keys::unreconciled).collect();
+        let mut found = self.read_by_key::<Unreconciled>(wanted).await?;
+        let listed = orders.into_iter().filter_map(|order| {
+            let found = found.remove(&keys::unreconciled(&order))?;
+            Some((order, found))
+        });
+        Ok((listed.collect(), places.last().filter(|_| more).cloned()))
     }
 
     /// What could not be redeemed under an order, strongly consistent, if anything.

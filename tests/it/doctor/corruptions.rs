@@ -370,6 +370,16 @@ fn mails() -> Vec<Corruption> {
             },
         ),
         (
+            "sent mail in no list",
+            |item| mail_is(item, "sent"),
+            |item| {
+                changed(item, |item| {
+                    remove(item, "due_shard");
+                    remove(item, "due_ms");
+                })
+            },
+        ),
+        (
             "thank-you code gone",
             |item| pk(item).starts_with("thank-you#"),
             deleted,

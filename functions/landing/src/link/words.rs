@@ -125,7 +125,7 @@ fn grouped(number: u64) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         let behind = digits.len() - index;
-        if index > 0 && behind % 3 == 0 {
+        if index > 0 && behind.is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -125,7 +125,7 @@ impl Kind {
             Self::MailMarker => "An order does not know of its mail",
             Self::MailCode => "A mail's code is missing",
             Self::MailCodeTerms => "A mail and its code differ",
-            Self::MailDue => "A mail is not found when it is due",
+            Self::MailDue => "A mail is not found when it is due, or not in its list",
             Self::MailRule => "A mail's follow-up is missing",
             Self::MarkerMail => "An order's mail is missing",
             Self::RuleVersion => "A follow-up's version is missing",

@@ -5,6 +5,7 @@ use super::facts::Due;
 use super::fold::Fold;
 use crate::domain::channel::Channel;
 use crate::domain::outbox::{MailState, OutboxMail};
+use crate::store::schema::BOUNCED_LIST;
 use crate::store::{CodeItem, OrderMarker, OrderOutcome, due};
 
 pub(super) fn findings(fold: &Fold) -> Vec<Finding> {
@@ -128,6 +129,9 @@ fn differs(code: &CodeItem, mail: &OutboxMail) -> Option<&'static str> {
 }
 
 fn is_found_in_time(mail: &OutboxMail, due: &Due) -> bool {
+    if among_bounced(mail).as_ref() == Some(due) {
+        return true;
+    }
     match right_due(mail) {
         Some(right) => right == *due,
         None => due.ms.is_some() && due.shard == Some(due::shard(&mail.id)),
@@ -140,12 +144,24 @@ pub(super) fn right_due(mail: &OutboxMail) -> Option<Due> {
         MailState::Due => mail.due_at,
         MailState::Sending => mail.lease_until?,
         MailState::Unsettled => return None,
-        MailState::Sent | MailState::Failed | MailState::Parked | MailState::Withdrawn => {
-            return Some(Due::default());
+        MailState::Sent => mail.mailed_at.unwrap_or(mail.due_at),
+        // Mails that ended before that time was kept are found by when they were due.
+        MailState::Failed | MailState::Parked | MailState::Withdrawn => {
+            mail.ended_at.unwrap_or(mail.due_at)
         }
     };
+    let list = due::list(mail.state).map(str::to_owned);
     Some(Due {
-        shard: Some(due::shard(&mail.id)),
+        shard: Some(list.unwrap_or_else(|| due::shard(&mail.id))),
+        ms: Some(at.timestamp_millis()),
+    })
+}
+
+/// The list of those that came back, if it did; that may have been heard before it was known to be sent, and so of a later try.
+fn among_bounced(mail: &OutboxMail) -> Option<Due> {
+    let at = mail.bounced_at.filter(|_| mail.state == MailState::Sent)?;
+    Some(Due {
+        shard: Some(BOUNCED_LIST.to_owned()),
         ms: Some(at.timestamp_millis()),
     })
 }

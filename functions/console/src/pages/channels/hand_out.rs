@@ -8,7 +8,7 @@ use axum::routing::get;
 use http::Method;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shared::domain::channel::Channel;
 use shared::domain::follow_up::random_symbols;
 use shared::domain::link::Slug;
@@ -178,10 +178,7 @@ fn wanted(promotion: &Promotion, fields: &Fields, visit: &Visit) -> Result<Wante
         ("redemptions", reader.limit("redemptions")),
         ("per_customer", reader.limit("per_customer")),
     ];
-    let limits: Map<String, Value> = limits
-        .into_iter()
-        .filter_map(|(name, limit)| Some((name.to_owned(), json!(limit?))))
-        .collect();
+    let limits = limits.map(|(name, limit)| (name, limit.map(|limit| json!(limit))));
     let cost = reader.amount("cost");
     let slug = fields.get("slug").to_lowercase();
     if !slug.is_empty() && Slug::try_from(slug.clone()).is_err() {
@@ -195,25 +192,18 @@ fn wanted(promotion: &Promotion, fields: &Fields, visit: &Visit) -> Result<Wante
     if !errors.is_empty() {
         return Err(errors);
     }
-    let parts = |pairs: Vec<(&str, Option<Value>)>| -> Value {
-        let pairs = pairs.into_iter();
-        Value::Object(
-            pairs
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect(),
-        )
-    };
     let some = |text: &str| (!text.is_empty()).then(|| json!(text));
     Ok(Wanted {
         word: (!word.is_empty()).then(|| {
-            let limits = (!limits.is_empty()).then(|| Value::Object(limits.clone()));
-            parts(vec![
+            let limited = limits.iter().any(|(_, limit)| limit.is_some());
+            let limits = limited.then(|| object(limits.clone()));
+            object([
                 ("code", some(&word)),
                 ("channel", some(&channel)),
                 ("limits", limits),
             ])
         }),
-        link: parts(vec![
+        link: object([
             ("promotion_id", Some(json!(promotion.id))),
             ("channel", some(&channel)),
             ("code", some(&word)),
@@ -221,6 +211,13 @@ fn wanted(promotion: &Promotion, fields: &Fields, visit: &Visit) -> Result<Wante
             ("slug", some(&slug)),
         ]),
     })
+}
+
+/// An object of what there is.
+fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+    let members = members.into_iter();
+    let there = members.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(there.collect())
 }
 
 /// The channel of a name, below the kind of whoever it is handed to.

@@ -148,7 +148,8 @@ async fn read(
                 Ok(Vec::new())
             }
         };
-        let (sums, links, words) = futures_util::future::try_join3(sums, links, words).await?;
+        let asked = Box::pin(futures_util::future::try_join3(sums, links, words));
+        let (sums, links, words) = asked.await?;
         Ok::<_, StoreError>((promotion.terms.currency, sums, links, words))
     });
     let mut groups = BTreeMap::new();
