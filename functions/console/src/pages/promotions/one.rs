@@ -290,11 +290,11 @@ async fn channels(
 ) -> Result<Response, Failure> {
     let standing = Standing::read(&state, &visit, id).await?;
     let (lang, promotion) = (visit.lang, standing.promotion());
-    let (links, words) = futures_util::future::try_join(
+    let asked = futures_util::future::try_join(
         state.store.links_of(&promotion.id),
         state.store.group_codes_of(&promotion.id),
-    )
-    .await?;
+    );
+    let (links, words) = Box::pin(asked).await?;
     let all = rows(&standing.sums, links, words);
     let used = all.iter().filter(|row| row.figures.redemptions > 0);
     let bars: Vec<Row> = used.map(|row| bar_of(row, lang)).collect();
