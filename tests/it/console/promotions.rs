@@ -81,12 +81,14 @@ async fn a_promotion_is_filled_in_looked_over_and_created_once_however_often_the
     assert_eq!(made["limits"]["budget"], 500_000);
 }
 
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
 #[tokio::test]
 async fn every_kind_can_be_created_and_the_last_day_is_part_of_it() {
     let stack = Stack::start().await;
     let mut staff = Staff::signed_in(&stack).await;
     staff.get("/console").await;
-    let kinds: [(&str, Vec<(&str, &str)>, Value); 4] = [
+    let kinds: [(&str, Fields<'_>, Value); 4] = [
         (
             "amount_off",
             vec![("amount", "500")],
