@@ -161,9 +161,10 @@ pub fn table(rows: &[ChannelRow], currency: Currency, caption: &str, visit: &Vis
 /// A channel's name, opening to its words and links.
 fn name(row: &ChannelRow, visit: &Visit) -> Markup {
     let lang = visit.lang;
-    let name = match &row.channel {
-        Some(channel) => html! { bdi { (channel) } },
-        None => html! { span .muted { (lang.pick("経路なし", "No channel")) } },
+    let name = if let Some(channel) = &row.channel {
+        html! { bdi { (channel) } }
+    } else {
+        html! { span .muted { (lang.pick("経路なし", "No channel")) } }
     };
     if row.links.is_empty() && row.words.is_empty() {
         return name;

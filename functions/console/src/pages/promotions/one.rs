@@ -290,11 +290,8 @@ async fn channels(
 ) -> Result<Response, Failure> {
     let standing = Standing::read(&state, &visit, id).await?;
     let (lang, promotion) = (visit.lang, standing.promotion());
-    let (links, words) = futures_util::future::try_join(
-        state.store.links_of(&promotion.id),
-        state.store.group_codes_of(&promotion.id),
-    )
-    .await?;
+    let links = state.store.links_of(&promotion.id).await?;
+    let words = state.store.group_codes_of(&promotion.id).await?;
     let all = rows(&standing.sums, links, words);
     let used = all.iter().filter(|row| row.figures.redemptions > 0);
     let bars: Vec<Row> = used.map(|row| bar_of(row, lang)).collect();
