@@ -14,8 +14,8 @@ use crate::staff::at_work;
 /// A smaller month than the demo's own, so that it is soon over.
 const SIZE: Size = Size {
     seed: 18,
-    days: 30,
-    orders: 260,
+    days: 21,
+    orders: 160,
 };
 /// Words in which pages name the sums of a promotion, in Japanese and English, beside the API's own.
 const ALL_FIGURES: [(&str, &str, &str); 8] = [
