@@ -10,7 +10,12 @@ use crate::{CliError, write};
 
 /// Runs the stack until Ctrl-C or SIGTERM.
 pub(crate) async fn run(args: Local) -> Result<(), CliError> {
-    log_to_standard_error();
+    if args.demo {
+        // What the demo makes go wrong is no news.
+        log("error");
+    } else {
+        log_to_standard_error();
+    }
     // Watched from the start, so that no signal is missed.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -74,7 +79,11 @@ fn stopped_early() -> Result<(), CliError> {
 /// Warnings and errors only, unless `RUST_LOG` asks for more: standard output belongs to the person. The engine warns of
 /// every condition that does not hold, which is how conditions work.
 pub(crate) fn log_to_standard_error() {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,dynoxide=error".to_owned());
+    log("warn,dynoxide=error");
+}
+
+fn log(filter: &str) {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| filter.to_owned());
     let filter = tracing_subscriber::EnvFilter::new(filter);
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -46,7 +46,8 @@ async fn names_subjects_and_lists_of_4000_skus_that_are_markup_endless_or_turned
         .collect();
     let mut ids = Vec::new();
     for name in NAMES {
-        let terms = json!({"name": name, "products": {"include": skus, "exclude": ["<b>x</b>"]}, "limits": {"budget": 1_000_000_000_000_000_000_u64}});
+        let few = &skus[..if name == NAMES[0] { skus.len() } else { 3 }];
+        let terms = json!({"name": name, "products": {"include": few, "exclude": ["<b>x</b>"]}, "limits": {"budget": 1_000_000_000_000_000_000_u64}});
         let promotion = stack.promotion(terms).await;
         let follow_up = json!({
             "name": name, "variants": [{"name": name.chars().take(100).collect::<String>(), "promotion_id": promotion["id"], "delay": "PT0S"}], "holdout_percent": 10,

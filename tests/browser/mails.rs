@@ -29,6 +29,7 @@ async fn a_follow_up_is_created_previewed_tried_out_and_its_results_are_read() {
         visitor.type_by_name("name", name).await;
         visitor.type_by_name("v0-name", "three-days").await;
         visitor.choose("Next time").await;
+        visitor.type_by_name("holdout", "0").await;
         visitor
             .fill(lang.pick("注文から", "After the order"), "3")
             .await;

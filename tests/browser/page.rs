@@ -1,5 +1,7 @@
 //! A visitor of a stack's pages: what they see and do, and what is looked at on every page they come to.
 
+use std::cell::Cell;
+
 use integration::Stack;
 use serde_json::{Value, json};
 
@@ -56,6 +58,8 @@ pub(crate) struct Visitor {
     session: Session,
     home: String,
     pub(crate) lang: Lang,
+    /// Whether axe-core is still asked.
+    judged: Cell<bool>,
 }
 
 /// What was seen of the network since the last look.
@@ -83,11 +87,17 @@ impl Visitor {
             session: Session::open(languages, size).await,
             home: stack.running().url().to_owned(),
             lang,
+            judged: Cell::new(true),
         })
     }
 
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// From here on pages are not shown to axe-core, which knows them all.
+    pub(crate) fn look_less(&self) {
+        self.judged.set(false);
     }
 
     /// Makes the window this wide.
@@ -139,7 +149,9 @@ impl Visitor {
         for (address, _, headers) in &traffic.pages {
             check_policy(address, headers);
         }
-        self.axe(&place).await;
+        if self.judged.get() {
+            self.axe(&place).await;
+        }
         traffic
     }
 

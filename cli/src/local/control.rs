@@ -69,9 +69,23 @@ impl Control {
         Box::pin(self.worker.alone(self.advance(by))).await
     }
 
+    /// The same for who knows that nothing but queued events waits under the old time.
+    pub(super) async fn leap_by(&self, by: TimeDelta) -> Result<(), Problem> {
+        let leap = async {
+            self.worker.hand_over().await;
+            self.go_on(by).await
+        };
+        Box::pin(self.worker.alone(leap)).await
+    }
+
     /// Handles what is queued under the old time, moves the clock, and works until nothing is due and the queue is empty.
     async fn advance(&self, by: TimeDelta) -> Result<(), Problem> {
         self.settle("The clock was not moved.").await?;
+        self.go_on(by).await
+    }
+
+    /// Moves the clock, and works until nothing is due and the queues are empty.
+    async fn go_on(&self, by: TimeDelta) -> Result<(), Problem> {
         let offset = self.clock.offset() + by;
         if offset > MAX_OFFSET {
             let why = "the clock runs at most 100 years ahead; start on other data to begin anew";

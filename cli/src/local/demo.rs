@@ -33,7 +33,7 @@ pub use ledger::{Buyer, Completed, Ledger, Mailed, Sale, Visit};
 /// The seed unless another is asked for: any number would do.
 pub const DEFAULT_SEED: u64 = 18;
 /// Orders of a whole demo. Ours: enough for every page to say something, and done within a minute.
-const ORDERS: usize = 480;
+const ORDERS: usize = 320;
 /// Days of a whole demo. Source: design.md §9.
 const DAYS: usize = 30;
 /// The zone whose days are told apart. Source: `TIME_ZONE` in the stack's settings.

@@ -211,6 +211,21 @@ impl Worker {
         }
     }
 
+    /// Handles everything queued and counts it all, without looking for what is due. Only for [`Worker::alone`].
+    pub(super) async fn hand_over(&self) {
+        let queued = || {
+            let sources = [&self.orders, &self.feedback];
+            sources
+                .iter()
+                .any(|source| source.queue.next_at().is_some())
+        };
+        while queued() {
+            self.orders.drain().await;
+            self.feedback.drain().await;
+        }
+        self.stats.drain().await;
+    }
+
     async fn keep_schedule(&self, mut stopped: watch::Receiver<bool>) {
         let mut looked: Option<Instant> = None;
         while !*stopped.borrow() {

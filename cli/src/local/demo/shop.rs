@@ -65,7 +65,7 @@ impl Shop {
     /// Moves the clock to `at`, unless that is past, with all that falls due until then.
     pub(super) async fn wait_until(&self, at: DateTime<Utc>) -> Result<(), DemoError> {
         let by = at - self.now();
-        Box::pin(self.control.move_by(by.max(TimeDelta::zero())))
+        Box::pin(self.control.leap_by(by.max(TimeDelta::zero())))
             .await
             .map_err(DemoError::Clock)
     }

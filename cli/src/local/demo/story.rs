@@ -270,12 +270,26 @@ impl Story {
             let person = self.people.get(order.person);
             person.is_some_and(|who| who.consents && !who.simulated)
         });
-        for (number, order) in mailed.step_by(40).enumerate() {
-            let act = match number {
-                1 => Act::Forget(order.person),
-                _ => Act::Unsubscribe(order.person),
-            };
-            plan(evening(order.slot / TIMES + 9), act);
+        for order in mailed.step_by(40) {
+            plan(
+                evening(order.slot / TIMES + 9),
+                Act::Unsubscribe(order.person),
+            );
+        }
+        // Somebody of whom nothing else is heard: what is told of a person at the moment they are forgotten may count or not.
+        let once = self.orders.iter().find(|order| {
+            let orders = self
+                .orders
+                .iter()
+                .filter(|other| other.person == order.person);
+            let thanked = self
+                .people
+                .get(order.person)
+                .is_some_and(|who| who.consents && !who.simulated);
+            thanked && order.fate == Fate::Kept && orders.count() == 1
+        });
+        if let Some(order) = once {
+            plan(evening(order.slot / TIMES + 6), Act::Forget(order.person));
         }
         self.acts = acts;
     }
@@ -290,8 +304,8 @@ impl Story {
                 let mut dice = Dice::new(size.seed, &format!("visits {slot} {number}"));
                 let here = self.orders.iter().filter(|order| order.slot == slot);
                 let uses = here.filter(|order| channel(order.code) == Some(link.channel));
-                let come: usize = uses.map(|_| dice.between(2, 6)).sum();
-                let count = come + dice.below(3);
+                let come: usize = uses.map(|_| dice.between(1, 4)).sum();
+                let count = come + dice.below(2);
                 if count > 0 {
                     visits.push((slot, number, count));
                 }
