@@ -58,6 +58,8 @@ impl Shop {
         let limits = json!({"limits": {"budget": 1_000_000_000, "shards": 1}});
         let promotion = stack.promotion(limits).await;
         let code = stack.codes(&promotion, 1).await.remove(0);
+        let link = json!({"promotion_id": promotion["id"], "channel": "influencer/hanako", "slug": "hanako"});
+        stack.admin("POST /v1/links", link).await.expect(201);
         let thanks = stack.promotion(json!({})).await;
         stack.follow_up(&thanks, json!({})).await;
         let settings = stack.running().settings();
@@ -101,6 +103,10 @@ impl Shop {
         json!({"body": {"Item": self.item(|item| item["scope"]["S"] == "admin")}})
     }
 
+    fn link(&self) -> Value {
+        json!({"body": {"Item": self.item(|item| item["slug"]["S"] == "hanako" && item["channel"].is_object())}})
+    }
+
     fn follow_ups(&self) -> Value {
         let item = self.item(|item| item["pk"]["S"] == "follow-ups");
         json!({"body": {"Items": [item], "Count": 1, "ScannedCount": 1}})
@@ -138,8 +144,13 @@ fn cases(shop: &Shop) -> Vec<Case> {
         ),
         case(
             "landing",
-            sample("landing.health"),
-            json!({"GetSecretValue": secrets}),
+            sample("landing.link"),
+            json!({"GetSecretValue": secrets, "GetItem": shop.link(), "BatchGetItem": shop.promotion()}),
+        ),
+        case(
+            "console",
+            sample("console.sign-in"),
+            json!({"GetSecretValue": secrets, "GetItem": shop.admin_key()}),
         ),
         case("docs", sample("docs.openapi"), json!({})),
         case("tally", sample("tally.batch"), json!({})),
