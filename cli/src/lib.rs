@@ -54,7 +54,11 @@ impl CliError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotChecked(_) | Self::Unseen(_) => 2,
-            Self::Local(_) | Self::Demo(_) | Self::Told(_) | Self::Output(_) | Self::Differences(_) => 1,
+            Self::Local(_)
+            | Self::Demo(_)
+            | Self::Told(_)
+            | Self::Output(_)
+            | Self::Differences(_) => 1,
         }
     }
 }

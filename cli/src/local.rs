@@ -318,8 +318,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         a_second: options.ses_rate,
         a_day: options.ses_quota,
     };
-    let inbox = data.path().join("inbox.jsonl");
-    let inbox = Arc::new(Inbox::open(&inbox, limits, clock.clone())?);
+    let inbox = open_inbox(&data, limits, &clock)?;
     let events = options
         .ses_events
         .then(|| open_publisher(&data, &inbox, &feedback))
@@ -339,14 +338,9 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let (router, worker) = wire(functions, orders, feedback, &engine);
     front.tasks.extend(worker.spawn(&front.stop));
     let control = Arc::new(Control::new(clock.clone(), Arc::clone(&data), worker));
+    let local = local_routes(Arc::clone(&inbox), &url, Arc::clone(&control));
     let routes = Router::new()
-        .nest(
-            "/local",
-            guard::keep(
-                local_routes(Arc::clone(&inbox), &url, Arc::clone(&control)),
-                &public,
-            )?,
-        )
+        .nest("/local", guard::keep(local, &public)?)
         .merge(gateway::router(router, clock.clone()));
     data.record_url(&url, engine.url(), &aws_url)?;
     front.serve(public, routes);
@@ -362,6 +356,11 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         engine,
         data,
     })
+}
+
+fn open_inbox(data: &Data, limits: Limits, clock: &Clock) -> Result<Arc<Inbox>, LocalError> {
+    let file = data.path().join("inbox.jsonl");
+    Ok(Arc::new(Inbox::open(&file, limits, clock.clone())?))
 }
 
 /// The HTTP functions, and what calls the others.

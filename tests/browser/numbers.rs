@@ -229,12 +229,8 @@ async fn images(stack: &Stack) -> Vec<Value> {
             .await
             .unwrap();
         let mut page: Value = answer.json().await.unwrap();
-        found.extend(
-            page["Items"]
-                .as_array_mut()
-                .unwrap_or_else(|| panic!("no items"))
-                .drain(..),
-        );
+        let items = page["Items"].as_array_mut();
+        found.append(items.unwrap_or_else(|| panic!("no items")));
         from = page["LastEvaluatedKey"].take();
         if from.is_null() {
             return found;

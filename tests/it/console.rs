@@ -1,5 +1,7 @@
 //! The console over HTTP, as a browser asks for it, without a browser.
 
+mod channels;
+mod codes;
 mod follow_ups;
 mod guard;
 mod hostile;

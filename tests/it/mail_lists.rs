@@ -184,7 +184,7 @@ async fn of_eight_resends_at_once_one_makes_the_mail_due_and_it_is_sent_once() {
         assert_eq!((mail.attempt, mail.reason, mail.ended_at), (1, None, None));
         assert_eq!(
             listed(&store, MailView::Waiting, 9).await,
-            [seen.id.clone()]
+            std::slice::from_ref(&seen.id)
         );
         stack.advance("PT1M").await;
         let mail = store.mail(&seen.id).await.unwrap().unwrap();

@@ -12,6 +12,7 @@ use okaeri::local::{Call, Options};
 use serde_json::{Value, json};
 use shared::domain::sending::{PauseReason, SendingPause};
 
+use crate::console::Staff;
 use crate::feedback::order;
 use crate::shop::hold;
 
@@ -227,6 +228,57 @@ async fn mails(stack: &Stack, proxy: &FaultProxy) {
     stack.admin(&path, Value::Null).await.expect(200);
 }
 
+/// What staff do at the pages: they look, hand out, change, take back, forget, and read again what is in quarantine.
+async fn pages(stack: &Stack) {
+    let group = stack.promotion(json!({"claim_code": "group"})).await;
+    let thanks = stack.promotion(json!({})).await;
+    let follow_up = stack.follow_up(&thanks, json!({})).await;
+    let mut staff = Staff::signed_in(stack).await;
+    for page in [
+        "",
+        "/promotions",
+        "/channels",
+        "/follow-ups",
+        "/mails",
+        "/orders/quarantine",
+        "/settings/keys",
+    ] {
+        staff.get(&format!("/console{page}")).await.expect(200);
+    }
+    let form = [
+        ("once", "form-1"),
+        ("promotion", id(&group)),
+        ("kind", "influencer"),
+        ("name", "taro"),
+        ("word", "TARO10"),
+        ("cost", "30,000"),
+        ("slug", "taro"),
+    ];
+    staff.post_and_follow("/console/channels/new", &form).await;
+    let link = "/console/channels/links/taro";
+    let change = [("cost", "1,200"), ("target_url", "")];
+    staff.post_and_follow(link, &change).await;
+    staff.post_and_follow(&format!("{link}/delete"), &[]).await;
+    let test = format!("/console/follow-ups/{}/test", id(&follow_up));
+    let to = [("to", "staff@shop.example"), ("locale", "ja")];
+    staff.post_and_follow(&test, &to).await;
+    let person = [("email", "b0@example.jp"), ("typed", "b0@example.jp")];
+    let forget = "/console/settings/people/forget/confirm";
+    staff.post(forget, &person).await.expect(200);
+    let kept = stack.running().quarantine().unwrap();
+    let now = stack.clock().now();
+    for event in [completed("55", json!({})), completed("#2", json!({}))] {
+        let body = event.to_string();
+        let id = kept.keep("standard", "as it was", body.as_bytes(), now);
+        let one = format!("/console/orders/quarantine/{}", id.await.unwrap());
+        staff.get(&one).await.expect(200);
+        staff
+            .post_and_follow(&format!("{one}/reprocess"), &[])
+            .await;
+        staff.post(&format!("{one}/discard"), &[]).await;
+    }
+}
+
 #[tokio::test]
 async fn every_role_allows_exactly_what_its_function_asks_of_aws() {
     let (stack, proxy) = stack_behind_proxy().await;
@@ -234,6 +286,7 @@ async fn every_role_allows_exactly_what_its_function_asks_of_aws() {
     checkout(&stack).await;
     codes_of_orders(&stack).await;
     mails(&stack, &proxy).await;
+    pages(&stack).await;
     let mut odd = completed("1", json!({}));
     odd["data"]["order_id"] = json!("#1");
     let kept = stack

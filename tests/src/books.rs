@@ -18,6 +18,9 @@ const THANKED_FROM: u64 = 3_000;
 /// What stands in a row of statistics, by the names of the API.
 pub type Sums = BTreeMap<&'static str, u64>;
 
+/// A buyer's first order of a promotion: when, which, and where it counts.
+type FirstOrder<'a> = (DateTime<Utc>, &'a str, NaiveDate, Option<&'a str>);
+
 /// What one promotion brought, by day in the shop's zone and by channel.
 pub fn stats(ledger: &Ledger, promotion_id: &str) -> BTreeMap<(NaiveDate, Option<String>), Sums> {
     let mut rows: BTreeMap<(NaiveDate, Option<String>), Sums> = BTreeMap::new();
@@ -25,8 +28,7 @@ pub fn stats(ledger: &Ledger, promotion_id: &str) -> BTreeMap<(NaiveDate, Option
         let row = rows.entry((day, channel.map(str::to_owned))).or_default();
         *row.entry(name).or_default() += count;
     };
-    let mut bought: BTreeMap<&str, (DateTime<Utc>, &str, NaiveDate, Option<&str>)> =
-        BTreeMap::new();
+    let mut bought: BTreeMap<&str, FirstOrder<'_>> = BTreeMap::new();
     for sale in &ledger.sales {
         let Some((at, discount)) = redeemed(sale, promotion_id) else {
             continue;
@@ -136,34 +138,35 @@ pub fn total<'a>(rows: impl IntoIterator<Item = &'a Sums>) -> Sums {
 pub fn results(ledger: &Ledger, follow_up: &str) -> BTreeMap<String, Sums> {
     let mut arms: BTreeMap<String, Sums> = BTreeMap::new();
     let mut add = |arm: &str, name, count| {
-        *arms
-            .entry(arm.to_owned())
-            .or_default()
-            .entry(name)
-            .or_default() += count
+        let sums = arms.entry(arm.to_owned()).or_default();
+        *sums.entry(name).or_default() += count;
     };
+    count_buyers(ledger, follow_up, &mut add);
+    for (promotion, _, arm) in ARMS.iter().filter(|(_, name, _)| *name == follow_up) {
+        count_codes(ledger, &ledger.promotions[promotion], arm, &mut add);
+    }
+    arms
+}
+
+/// What a function of `results` adds to: arm, figure, how much.
+type Add<'a> = &'a mut dyn FnMut(&str, &'static str, u64);
+
+/// Buyers by the arm of their first order that is thanked for, and what they bought later.
+fn count_buyers(ledger: &Ledger, follow_up: &str, add: Add<'_>) {
     for (email, buyer) in &ledger.buyers {
         let forgotten = ledger.forgotten.get(email);
-        let mut orders: Vec<_> = ledger
-            .sales
-            .iter()
-            .filter(|sale| sale.email == *email)
+        let of_buyer = ledger.sales.iter().filter(|sale| sale.email == *email);
+        // Those completed before their buyer was forgotten: when, what they came to, and the sale.
+        let mut orders: Vec<(DateTime<Utc>, u64, &Sale)> = of_buyer
+            .filter_map(|sale| {
+                let completed = sale.completed.as_ref()?;
+                let known = forgotten.is_none_or(|at| completed.at < *at);
+                known.then_some((completed.at, completed.total, sale))
+            })
             .collect();
-        orders.retain(|sale| {
-            sale.completed
-                .as_ref()
-                .is_some_and(|completed| forgotten.is_none_or(|at| completed.at < *at))
-        });
-        let at = |sale: &&Sale| sale.completed.as_ref().expect("those alone were kept").at;
-        let total = |sale: &Sale| {
-            sale.completed
-                .as_ref()
-                .expect("those alone were kept")
-                .total
-        };
-        orders.sort_by_key(|sale| (at(sale), sale.order_id.clone()));
-        let thanked = orders.iter().position(|sale| {
-            buyer.consents && (follow_up == "welcome" || total(sale) >= THANKED_FROM)
+        orders.sort_by_key(|(at, _, sale)| (*at, sale.order_id.clone()));
+        let thanked = orders.iter().position(|(_, total, _)| {
+            buyer.consents && (follow_up == "welcome" || *total >= THANKED_FROM)
         });
         let Some(thanked) = thanked else { continue };
         let arm = if follow_up == "welcome" {
@@ -172,51 +175,41 @@ pub fn results(ledger: &Ledger, follow_up: &str) -> BTreeMap<String, Sums> {
             &buyer.arm
         };
         add(arm, "assigned", 1);
-        let later: Vec<_> = orders
-            .iter()
-            .skip(thanked + 1)
-            .filter(|sale| !sale.undone)
-            .collect();
+        let later = orders.iter().skip(thanked + 1);
+        let later: Vec<_> = later.filter(|(_, _, sale)| !sale.undone).collect();
         add(arm, "repeat_buyers", u64::from(!later.is_empty()));
-        add(arm, "revenue", later.iter().map(|sale| total(sale)).sum());
+        add(
+            arm,
+            "revenue",
+            later.iter().map(|(_, total, _)| *total).sum(),
+        );
     }
-    for (promotion, _, arm) in ARMS.iter().filter(|(_, name, _)| *name == follow_up) {
-        let id = &ledger.promotions[promotion];
-        for mail in ledger
-            .mails
-            .iter()
-            .filter(|mail| mail.promotion_id == *id && !mail.reminder)
-        {
-            add(arm, "mailed", 1);
-            add(
-                arm,
-                if bounces(mail) {
-                    "bounced"
-                } else {
-                    "delivered"
-                },
-                1,
-            );
-        }
-        for sale in &ledger.sales {
-            let Some((_, discount)) = redeemed(sale, id) else {
-                continue;
-            };
-            let answer = sale
-                .redemption
-                .as_ref()
-                .expect("what was redeemed was answered");
-            if answer["status"] != "cancelled" {
-                add(arm, "redeemed", 1);
-                add(
-                    arm,
-                    "discount",
-                    discount - returned(answer, id).unwrap_or_default(),
-                );
-            }
+}
+
+/// Mails with the codes of one promotion, and what the codes were worth.
+fn count_codes(ledger: &Ledger, id: &str, arm: &str, add: Add<'_>) {
+    let mails = ledger.mails.iter();
+    for mail in mails.filter(|mail| mail.promotion_id == *id && !mail.reminder) {
+        add(arm, "mailed", 1);
+        let end = if bounces(mail) {
+            "bounced"
+        } else {
+            "delivered"
+        };
+        add(arm, end, 1);
+    }
+    for sale in &ledger.sales {
+        let Some((_, discount)) = redeemed(sale, id) else {
+            continue;
+        };
+        let answer = sale.redemption.as_ref();
+        let answer = answer.expect("what was redeemed was answered");
+        if answer["status"] != "cancelled" {
+            add(arm, "redeemed", 1);
+            let kept = discount - returned(answer, id).unwrap_or_default();
+            add(arm, "discount", kept);
         }
     }
-    arms
 }
 
 /// When an order redeemed this promotion, and for how much; none for holds and for what did not apply.

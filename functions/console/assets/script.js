@@ -3,10 +3,6 @@
   "use strict";
   const all = (selector) => document.querySelectorAll(selector);
 
-  // An error summary takes the focus also where `autofocus` came too late.
-  const summary = document.querySelector(".error-summary");
-  if (summary) summary.focus();
-
   // Copy buttons: <button type="button" data-copy="text" data-copied="Copied" hidden>Copy</button>
   for (const button of all("[data-copy]")) {
     if (!navigator.clipboard) continue;

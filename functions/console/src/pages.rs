@@ -2,6 +2,7 @@
 //!
 //! Each module has `routes()`; whoever adds one adds its line below.
 
+pub mod channels;
 pub mod follow_ups;
 pub mod mails;
 pub mod orders;
@@ -18,6 +19,7 @@ use crate::State;
 pub fn routes() -> Router<State> {
     Router::new()
         .merge(overview::routes())
+        .merge(channels::routes())
         .merge(promotions::routes())
         .merge(follow_ups::routes())
         .merge(mails::routes())

@@ -118,7 +118,10 @@ pub(crate) async fn results(
 }
 
 /// What the arms of these terms brought, by the sums of their experiment: the variants in their order, and last the hold-out.
-pub fn arms(terms: &FollowUpTerms, sums: &HashMap<String, ArmFigures>) -> Vec<ArmResults> {
+pub fn arms<S: std::hash::BuildHasher>(
+    terms: &FollowUpTerms,
+    sums: &HashMap<String, ArmFigures, S>,
+) -> Vec<ArmResults> {
     let arms: Vec<(&str, ArmFigures, ArmCounts)> = terms
         .arms()
         .into_iter()

@@ -10,7 +10,7 @@ use shared::store::{NewApiKey, Scope};
 use super::{Staff, hidden, location};
 
 /// Every page, and every form's address, of those that this crate of tests knows. `THX9` is no promotion.
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 21] = [
     "/console",
     "/console/promotions",
     "/console/promotions?view=active",
@@ -27,10 +27,14 @@ const PAGES: [&str; 17] = [
     "/console/promotions/THX9/end",
     "/console/promotions/THX9/batches/x/1/codes.csv",
     "/console/promotions/THX9/batches/x/void",
+    "/console/channels",
+    "/console/channels/new",
+    "/console/channels/links/thx9-THX9",
+    "/console/channels/links/THX9/delete",
     "/console/nothing",
 ];
 
-const FORMS: [&str; 11] = [
+const FORMS: [&str; 14] = [
     "/console/promotions/search",
     "/console/promotions/new/percent_off",
     "/console/promotions/new/percent_off/price",
@@ -42,6 +46,9 @@ const FORMS: [&str; 11] = [
     "/console/promotions/THX9/batches/x/void",
     "/console/codes/lookup",
     "/console/codes/void",
+    "/console/channels/new",
+    "/console/channels/links/thx9",
+    "/console/channels/links/thx9/delete",
 ];
 
 #[tokio::test]

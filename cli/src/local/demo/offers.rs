@@ -116,8 +116,14 @@ pub(super) fn promotions(
     story: &Story,
     day: impl Fn(usize) -> DateTime<Utc>,
 ) -> Vec<(&'static str, Value)> {
-    let teas: Vec<&str> = TEAS.iter().map(|(sku, _)| *sku).collect();
-    let ads = story.uses_of_ads();
+    let mut promotions = promotions_by_mail();
+    promotions.extend(promotions_by_word_or_ad(story, &day));
+    promotions.extend(promotions_of_weeks(story, &day));
+    promotions
+}
+
+/// Those whose codes thank-you mails carry.
+fn promotions_by_mail() -> Vec<(&'static str, Value)> {
     vec![
         (
             "next10",
@@ -140,6 +146,16 @@ pub(super) fn promotions(
                 "benefit": {"type": "amount_off", "amount": 300},
             }),
         ),
+    ]
+}
+
+/// Those whose codes influencers and advertisements carry.
+fn promotions_by_word_or_ad(
+    story: &Story,
+    day: impl Fn(usize) -> DateTime<Utc>,
+) -> Vec<(&'static str, Value)> {
+    let ads = story.uses_of_ads();
+    vec![
         (
             "influencer",
             json!({
@@ -167,6 +183,16 @@ pub(super) fn promotions(
                 "limits": {"redemptions": 300},
             }),
         ),
+    ]
+}
+
+/// Those that last for a while, or are still to come.
+fn promotions_of_weeks(
+    story: &Story,
+    day: impl Fn(usize) -> DateTime<Utc>,
+) -> Vec<(&'static str, Value)> {
+    let teas: Vec<&str> = TEAS.iter().map(|(sku, _)| *sku).collect();
+    vec![
         (
             "bundle",
             json!({

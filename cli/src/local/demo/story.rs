@@ -276,22 +276,21 @@ impl Story {
                 Act::Unsubscribe(order.person),
             );
         }
-        // Somebody of whom nothing else is heard: what is told of a person at the moment they are forgotten may count or not.
-        let once = self.orders.iter().find(|order| {
-            let orders = self
-                .orders
-                .iter()
-                .filter(|other| other.person == order.person);
-            let thanked = self
-                .people
-                .get(order.person)
-                .is_some_and(|who| who.consents && !who.simulated);
-            thanked && order.fate == Fate::Kept && orders.count() == 1
-        });
-        if let Some(order) = once {
+        if let Some(order) = self.only_order() {
             plan(evening(order.slot / TIMES + 6), Act::Forget(order.person));
         }
         self.acts = acts;
+    }
+
+    /// An order of somebody of whom nothing else is heard: what is told of a person at the moment they are forgotten may count or not.
+    fn only_order(&self) -> Option<&Order> {
+        self.orders.iter().find(|order| {
+            let orders = self.orders.iter();
+            let theirs = orders.filter(|other| other.person == order.person);
+            let person = self.people.get(order.person);
+            let thanked = person.is_some_and(|who| who.consents && !who.simulated);
+            thanked && order.fate == Fate::Kept && theirs.count() == 1
+        })
     }
 
     /// Which link is opened when, and by how many: more where its code is used.

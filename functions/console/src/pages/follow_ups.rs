@@ -323,6 +323,22 @@ async fn ask_delete(
     Ok(question(&visit, &follow_up, "delete").page(&visit))
 }
 
+/// What pausing means, in both languages.
+const PAUSING: [(&str, &str); 3] = [
+    (
+        "配信予定のメールは待機し、再開すると15分以内に送信します。",
+        "Mails that are due wait, and go within 15 minutes of Resume.",
+    ),
+    (
+        "注文の受付とコードの発行は続きます。",
+        "Orders go on earning codes.",
+    ),
+    (
+        "停止中にコードの期限が切れたメールは取りやめになります。",
+        "Mails whose code runs out meanwhile are withdrawn.",
+    ),
+];
+
 /// What pausing, resuming and deleting mean.
 fn question<'a>(visit: &Visit, follow_up: &FollowUp, what: &str) -> Confirm<'a> {
     let lang = visit.lang;
@@ -332,20 +348,7 @@ fn question<'a>(visit: &Visit, follow_up: &FollowUp, what: &str) -> Confirm<'a> 
             lang.pick(format!("「{name}」を一時停止"), format!("Pause “{name}”")),
             lang.pick("一時停止する", "Pause"),
             Gravity::Reversible,
-            &[
-                (
-                    "配信予定のメールは待機し、再開すると15分以内に送信します。",
-                    "Mails that are due wait, and go within 15 minutes of Resume.",
-                ),
-                (
-                    "注文の受付とコードの発行は続きます。",
-                    "Orders go on earning codes.",
-                ),
-                (
-                    "停止中にコードの期限が切れたメールは取りやめになります。",
-                    "Mails whose code runs out meanwhile are withdrawn.",
-                ),
-            ],
+            &PAUSING,
         ),
         "resume" => (
             lang.pick(format!("「{name}」を再開"), format!("Resume “{name}”")),

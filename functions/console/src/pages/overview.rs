@@ -140,7 +140,7 @@ fn beginning(lang: Lang) -> Markup {
                     a .button .primary href="/console/promotions/new" { (lang.pick("プロモーションを作成", "Create promotion")) } }
                 li { strong { (lang.pick("コードやリンクを配る", "Hand out codes or a link")) }
                     span .note { (lang.pick("インフルエンサーや広告ごとに分けて渡せます。", "One for each influencer or ad.")) }
-                    a .button href=(Nav::Channels.path()) { (Nav::Channels.word(lang)) } }
+                    a .button href="/console/channels/new" { (lang.pick("コードを渡す", "Hand out a code")) } }
                 li { strong { (lang.pick("注文を連携する", "Connect your orders")) }
                     span .note { (lang.pick("Shopify・WooCommerce・Stripe の注文を受け取ると、お礼メールを送れます。", "Orders of Shopify, WooCommerce or Stripe earn their buyers a thank-you mail.")) }
                     a .button href=(Nav::Settings.path()) { (lang.pick("設定を開く", "Open settings")) } }

@@ -19,6 +19,8 @@ use crate::State;
 use crate::failure::Failure;
 use crate::visit::Visit;
 
+pub(crate) use codes::copy_button;
+pub(crate) use new::terms::{Reader, decimal, sign};
 pub use parts::{Budget, budget_cell};
 
 pub(crate) fn routes() -> Router<State> {

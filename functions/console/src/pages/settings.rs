@@ -56,7 +56,7 @@ fn tabs(here: Tab, lang: Lang) -> Markup {
 async fn page(visit: Visit, Shared(state): Shared<State>) -> Result<Response, Failure> {
     let lang = visit.lang;
     let mut sources = state.store.sources().await?;
-    sources.sort_by(|one, other| other.last_at.cmp(&one.last_at));
+    sources.sort_by_key(|source| std::cmp::Reverse(source.last_at));
     let body = html! {
         (tabs(Tab::Shop, lang))
         (sender_banner(&visit))

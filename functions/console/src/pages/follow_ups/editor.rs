@@ -16,7 +16,7 @@ use shared::store::Freshness;
 use super::form::{LANGUAGES, empty, of_terms, of_variant, places, read, variant_places, variants};
 use super::{find, path};
 use crate::State;
-use crate::api::Call;
+use crate::api::{Call, text};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::figures::newest;
@@ -85,10 +85,7 @@ async fn create(
         .once(&once);
     match state.api.call(&visit, call).await {
         Ok(made) => {
-            let there = format!(
-                "/console/follow-ups/{}",
-                made["id"].as_str().unwrap_or_default()
-            );
+            let there = format!("/console/follow-ups/{}", text(&made, "id"));
             let said = lang.pick(
                 "作成しました。これからの注文に適用されます。",
                 "Created. It applies to orders from now on.",

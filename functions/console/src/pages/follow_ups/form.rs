@@ -193,7 +193,7 @@ pub(super) fn read(
     if holdout > 90 {
         errors.add("holdout", lang.pick(share.0, share.1));
     }
-    let mut terms = json!({
+    let terms = json!({
         "name": fields.get("name"),
         "conditions": conditions,
         "variants": arms,
@@ -202,9 +202,11 @@ pub(super) fn read(
         "bind_to_buyer": fields.has("bound"),
         "mail": mail(fields, before),
     });
+    let mut terms = members(terms);
     let count = ("数字で入力してください", "Enter a number");
     if let Some(count) = whole_if_any(fields, "reminder", count, &mut errors, lang) {
-        terms["reminder_before_expiry"] = json!(period(count, fields.get("reminder-unit")));
+        let before = json!(period(count, fields.get("reminder-unit")));
+        terms.insert("reminder_before_expiry".to_owned(), before);
     }
     if fields.get("from").is_empty() {
         errors.add(
@@ -215,7 +217,15 @@ pub(super) fn read(
             ),
         );
     }
-    (terms, errors)
+    (Value::Object(terms), errors)
+}
+
+/// The members of an object; none of what is no object.
+fn members(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
 }
 
 fn conditions(
@@ -224,13 +234,14 @@ fn conditions(
     errors: &mut Errors,
     lang: Lang,
 ) -> Value {
-    let mut conditions = json!({
+    let mut conditions = members(json!({
         "require_consent": fields.has("consent"),
         "first_order_only": fields.has("first"),
-    });
+    }));
+    let mut put = |name: &str, number: u64| conditions.insert(name.to_owned(), json!(number));
     if !fields.get("min").is_empty() {
         match minor(fields.get("min"), currency) {
-            Some(least) => conditions["min_total"] = json!(least),
+            Some(least) => drop(put("min_total", least)),
             None => errors.add(
                 "min",
                 lang.pick(
@@ -245,16 +256,16 @@ fn conditions(
         "Enter 1 to 365 days",
     );
     if let Some(days) = whole_if_any(fields, "cooldown", days, errors, lang) {
-        conditions["cooldown_days"] = json!(days.min(u64::from(u16::MAX)));
+        put("cooldown_days", days.min(u64::from(u16::MAX)));
     }
     let most = (
         "通数は1〜100の数字で入力してください",
         "Enter 1 to 100 mails",
     );
     if let Some(most) = whole_if_any(fields, "most", most, errors, lang) {
-        conditions["max_per_address"] = json!(most.min(u64::from(u32::MAX)));
+        put("max_per_address", most.min(u64::from(u32::MAX)));
     }
-    conditions
+    Value::Object(conditions)
 }
 
 fn arms(fields: &Fields, errors: &mut Errors, lang: Lang) -> Vec<Value> {
@@ -293,11 +304,12 @@ fn arms(fields: &Fields, errors: &mut Errors, lang: Lang) -> Vec<Value> {
 
 /// Sender and texts; texts in languages that the form does not show stay.
 fn mail(fields: &Fields, before: Option<&FollowUpTerms>) -> Value {
-    let mut mail = json!({"from": fields.get("from")});
+    let mut mail = members(json!({"from": fields.get("from")}));
     let parts = ["sender-name", "sender-address", "sender-contact"].map(|name| fields.get(name));
     if parts.iter().any(|part| !part.is_empty()) {
         let [name, address, contact] = parts;
-        mail["sender"] = json!({"name": name, "address": address, "contact": contact});
+        let sender = json!({"name": name, "address": address, "contact": contact});
+        mail.insert("sender".to_owned(), sender);
     }
     let mut templates = Map::new();
     let kept = before.and_then(|terms| terms.mail.templates.as_ref());
@@ -320,105 +332,110 @@ fn mail(fields: &Fields, before: Option<&FollowUpTerms>) -> Value {
         }
     }
     if !templates.is_empty() {
-        mail["templates"] = Value::Object(templates);
+        mail.insert("templates".to_owned(), Value::Object(templates));
     }
-    mail
+    Value::Object(mail)
 }
+
+/// What is said of a value in both languages; the API's own words without.
+type Words = Option<(&'static str, &'static str)>;
+
+/// Pointers of the API's values, the fields they stand in, and what is said if they are refused.
+const PLACES: [(&str, &str, Words); 15] = [
+    (
+        "/name",
+        "name",
+        Some((
+            "名前は1〜200文字で入力してください",
+            "A name has 1 to 200 characters",
+        )),
+    ),
+    (
+        "/conditions/min_total",
+        "min",
+        Some(("最低購入金額を確認してください", "Check the minimum")),
+    ),
+    (
+        "/conditions/cooldown_days",
+        "cooldown",
+        Some((
+            "日数は1〜365の数字で入力してください",
+            "Enter 1 to 365 days",
+        )),
+    ),
+    (
+        "/conditions/max_per_address",
+        "most",
+        Some((
+            "通数は1〜100の数字で入力してください",
+            "Enter 1 to 100 mails",
+        )),
+    ),
+    (
+        "/holdout_percent",
+        "holdout",
+        Some((
+            "比較用グループは0〜90の数字で入力してください",
+            "Enter 0 to 90 percent",
+        )),
+    ),
+    (
+        "/code_valid_days",
+        "valid",
+        Some((
+            "有効日数は1〜365の数字で入力してください",
+            "Enter 1 to 365 days",
+        )),
+    ),
+    (
+        "/reminder_before_expiry",
+        "reminder",
+        Some((
+            "お知らせは有効期間より短い時間で入力してください",
+            "A reminder comes before the end, and after the mail",
+        )),
+    ),
+    (
+        "/mail/from",
+        "from",
+        Some((
+            "「店名 <アドレス>」の形で入力してください",
+            "Write it as “Shop <address>”",
+        )),
+    ),
+    (
+        "/mail/sender/name",
+        "sender-name",
+        Some((
+            "名称・住所・連絡先をすべて入力してください",
+            "Enter name, address and contact",
+        )),
+    ),
+    (
+        "/mail/sender/address",
+        "sender-address",
+        Some((
+            "名称・住所・連絡先をすべて入力してください",
+            "Enter name, address and contact",
+        )),
+    ),
+    (
+        "/mail/sender/contact",
+        "sender-contact",
+        Some((
+            "名称・住所・連絡先をすべて入力してください",
+            "Enter name, address and contact",
+        )),
+    ),
+    ("/mail/templates/ja/subject", "subject-ja", None),
+    ("/mail/templates/ja", "body-ja", None),
+    ("/mail/templates/en/subject", "subject-en", None),
+    ("/mail/templates/en", "body-en", None),
+];
 
 /// Where in the form the API's values stand; names of variants' fields are borrowed from `names`.
 pub(super) fn places(names: &[(String, String)]) -> Vec<Place<'_>> {
-    let fixed = [
-        (
-            "/name",
-            "name",
-            Some((
-                "名前は1〜200文字で入力してください",
-                "A name has 1 to 200 characters",
-            )),
-        ),
-        (
-            "/conditions/min_total",
-            "min",
-            Some(("最低購入金額を確認してください", "Check the minimum")),
-        ),
-        (
-            "/conditions/cooldown_days",
-            "cooldown",
-            Some((
-                "日数は1〜365の数字で入力してください",
-                "Enter 1 to 365 days",
-            )),
-        ),
-        (
-            "/conditions/max_per_address",
-            "most",
-            Some((
-                "通数は1〜100の数字で入力してください",
-                "Enter 1 to 100 mails",
-            )),
-        ),
-        (
-            "/holdout_percent",
-            "holdout",
-            Some((
-                "比較用グループは0〜90の数字で入力してください",
-                "Enter 0 to 90 percent",
-            )),
-        ),
-        (
-            "/code_valid_days",
-            "valid",
-            Some((
-                "有効日数は1〜365の数字で入力してください",
-                "Enter 1 to 365 days",
-            )),
-        ),
-        (
-            "/reminder_before_expiry",
-            "reminder",
-            Some((
-                "お知らせは有効期間より短い時間で入力してください",
-                "A reminder comes before the end, and after the mail",
-            )),
-        ),
-        (
-            "/mail/from",
-            "from",
-            Some((
-                "「店名 <アドレス>」の形で入力してください",
-                "Write it as “Shop <address>”",
-            )),
-        ),
-        (
-            "/mail/sender/name",
-            "sender-name",
-            Some((
-                "名称・住所・連絡先をすべて入力してください",
-                "Enter name, address and contact",
-            )),
-        ),
-        (
-            "/mail/sender/address",
-            "sender-address",
-            Some((
-                "名称・住所・連絡先をすべて入力してください",
-                "Enter name, address and contact",
-            )),
-        ),
-        (
-            "/mail/sender/contact",
-            "sender-contact",
-            Some((
-                "名称・住所・連絡先をすべて入力してください",
-                "Enter name, address and contact",
-            )),
-        ),
-        ("/mail/templates/ja/subject", "subject-ja", None),
-        ("/mail/templates/ja", "body-ja", None),
-        ("/mail/templates/en/subject", "subject-en", None),
-        ("/mail/templates/en", "body-en", None),
-    ];
-    let fixed = fixed.into_iter().map(|(pointer, field, words)| Place {
+    let fixed = PLACES.into_iter().map(|(pointer, field, words)| Place {
         pointer,
         field,
         words,
@@ -431,7 +448,7 @@ pub(super) fn places(names: &[(String, String)]) -> Vec<Place<'_>> {
     fixed.chain(of_variants).collect()
 }
 
-fn variant_words(pointer: &str) -> Option<(&'static str, &'static str)> {
+fn variant_words(pointer: &str) -> Words {
     let (_, last) = pointer.rsplit_once('/')?;
     Some(match last {
         "name" => (

@@ -13,7 +13,7 @@ use shared::domain::test_mail::TestMailState;
 
 use super::{Asked, find, path};
 use crate::State;
-use crate::api::{Call, Refusal};
+use crate::api::{Call, Refusal, text};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::form::{Choice, Errors, Input, Place};
@@ -90,10 +90,10 @@ pub(super) async fn preview(
             }
             @match sample {
                 Ok(sample) => {
-                    p .mail-subject lang=(tag) { span .note { (lang.pick("件名", "Subject")) } " " strong { bdi { (sample["subject"].as_str().unwrap_or_default()) } } }
+                    p .mail-subject lang=(tag) { span .note { (lang.pick("件名", "Subject")) } " " strong { bdi { (text(&sample, "subject")) } } }
                     (framed(&here(tag, arm), &format!("{}/mail?mail={tag}&arm={arm}", path(&follow_up.id)), &asked.width, lang))
                     details { summary { (lang.pick("テキスト版を見る", "Show the text part")) }
-                        pre .mail-text lang=(tag) { (sample["text"].as_str().unwrap_or_default()) } }
+                        pre .mail-text lang=(tag) { (text(&sample, "text")) } }
                 },
                 Err(refusal) => p .notice { (unsendable(&refusal, lang)) },
             }
@@ -127,7 +127,7 @@ async fn document(
     let (_, variant) = chosen(&follow_up, shown.arm).ok_or(Failure::NotFound)?;
     let tag = tag(&shown.mail, visit.lang);
     let sample = sample(&visit, &state, &follow_up, tag, variant).await?;
-    Ok(mail_document(sample["html"].as_str().unwrap_or_default()))
+    Ok(mail_document(text(&sample, "html")))
 }
 
 /// A form that sends a sample, and what became of the last one.
@@ -218,8 +218,8 @@ async fn send_test(
     let lang = visit.lang;
     let follow_up = find(&state, id).await?;
     let mut body = json!({"to": fields.get("to"), "locale": fields.get("locale")});
-    if !fields.get("variant").is_empty() {
-        body["variant"] = json!(fields.get("variant"));
+    if let (Some(body), false) = (body.as_object_mut(), fields.get("variant").is_empty()) {
+        body.insert("variant".to_owned(), json!(fields.get("variant")));
     }
     let call = format!("/v1/follow-ups/{}/test", follow_up.id);
     let asked = state
@@ -228,11 +228,7 @@ async fn send_test(
         .await;
     match asked {
         Ok(mail) => {
-            let there = format!(
-                "{}?test={}#test",
-                path(&follow_up.id),
-                mail["id"].as_str().unwrap_or_default()
-            );
+            let there = format!("{}?test={}#test", path(&follow_up.id), text(&mail, "id"));
             let said = lang.pick(
                 "テストメールを受け付けました。1分以内に送信します。",
                 "The test mail is on its way.",

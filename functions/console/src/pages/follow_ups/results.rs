@@ -215,7 +215,7 @@ fn hundred_thousandths(share: f64) -> i128 {
     (share * 100_000.0).round() as i128
 }
 
-fn name<'a>(arm: &'a ArmResults, lang: Lang) -> &'a str {
+fn name(arm: &ArmResults, lang: Lang) -> &str {
     if arm.holdout {
         lang.pick("比較用グループ（配信なし）", "Hold-out (no mail)")
     } else {

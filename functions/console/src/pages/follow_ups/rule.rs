@@ -56,10 +56,9 @@ pub(super) fn short(terms: &FollowUpTerms, lang: Lang) -> String {
     let arms = terms.variants.len();
     let delays = delays(terms, lang);
     match (lang, arms, terms.holdout_percent) {
-        (Lang::Ja, 1, 0) => delays,
+        (Lang::Ja | Lang::En, 1, 0) => delays,
         (Lang::Ja, _, 0) => format!("{delays}・{arms}パターン"),
         (Lang::Ja, _, held) => format!("{delays}・{arms}パターン・配信なし{held}%"),
-        (Lang::En, 1, 0) => delays,
         (Lang::En, _, 0) => format!("{delays} · {arms} arms"),
         (Lang::En, _, held) => format!(
             "{delays} · {arms} arm{} · hold-out {held}%",

@@ -183,20 +183,17 @@ async fn page(
 
 /// A body to be read by people: JSON laid out, and without what says who the buyer is unless that was asked for.
 fn shown(body: &[u8], open: bool) -> String {
-    let text = match serde_json::from_slice::<Value>(body) {
-        Ok(mut json) => {
-            if !open {
-                mask(&mut json, false);
-            }
-            serde_json::to_string_pretty(&json).unwrap_or_default()
+    let text = if let Ok(mut json) = serde_json::from_slice::<Value>(body) {
+        if !open {
+            mask(&mut json, false);
         }
-        Err(_) => {
-            let text = String::from_utf8_lossy(body);
-            if open {
-                text.into_owned()
-            } else {
-                mask_all(&text)
-            }
+        serde_json::to_string_pretty(&json).unwrap_or_default()
+    } else {
+        let text = String::from_utf8_lossy(body);
+        if open {
+            text.into_owned()
+        } else {
+            mask_all(&text)
         }
     };
     let short: String = text.chars().take(MAX_SHOWN_CHARS).collect();
@@ -322,7 +319,7 @@ async fn reprocess_all(
         {
             Reprocessed::Unusable(_) => left = left.saturating_add(1),
             Reprocessed::Queued | Reprocessed::Uninteresting | Reprocessed::Gone => {
-                done = done.saturating_add(1)
+                done = done.saturating_add(1);
             }
         }
     }

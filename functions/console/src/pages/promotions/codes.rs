@@ -350,7 +350,7 @@ fn issue_form(promotion: &Promotion, visit: &Visit, fields: &Fields, errors: &Er
         ),
     };
     html! {
-        form .card .form method="post" action=(format!("{}/codes", path(&promotion.id))) novalidate {
+        form #issue .card .form method="post" action=(format!("{}/codes", path(&promotion.id))) novalidate {
             h2 { (title) }
             (visit.token_field())
             input type="hidden" name="once" value=(fields.get("once"));

@@ -17,11 +17,11 @@ use crate::chart::{self, Caption, Row};
 use crate::failure::Failure;
 use crate::figures::{Spent, Sums, spent};
 use crate::format::{
-    NONE, budget_used, count, end_text, figure, money, number, percent, ratio, relative, short_day,
-    time,
+    budget_used, count, end_text, figure, money, number, ratio, relative, short_day, time,
 };
 use crate::frame::{Nav, Page, Weight, banner, bar, key_figure};
 use crate::lang::Lang;
+use crate::pages::channels::{bar_of, rows, table};
 use crate::visit::Visit;
 use crate::words;
 
@@ -164,8 +164,8 @@ pub(super) fn frame<'a>(promotion: &Promotion, visit: &'a Visit) -> Page<'a> {
             a .button .primary href=(format!("{base}/resume")) { (lang.pick("再開する", "Resume")) }
         } @else if !over {
             @match promotion.terms.claim_code {
-                ClaimCode::SingleUse => { a .button .primary href=(format!("{base}/codes")) { (lang.pick("コードを発行する", "Issue codes")) } }
-                ClaimCode::Group => { a .button .primary href=(format!("{base}/codes")) { (lang.pick("共通コードを追加する", "Add a shared code")) } }
+                ClaimCode::SingleUse => { a .button .primary href=(format!("{base}/codes#issue")) { (lang.pick("コードを発行する", "Issue codes")) } }
+                ClaimCode::Group => { a .button .primary href=(format!("{base}/codes#issue")) { (lang.pick("共通コードを追加する", "Add a shared code")) } }
                 ClaimCode::None => {}
             }
             a .button href=(format!("{base}/pause")) { (lang.pick("一時停止する", "Pause")) }
@@ -290,27 +290,15 @@ async fn channels(
 ) -> Result<Response, Failure> {
     let standing = Standing::read(&state, &visit, id).await?;
     let (lang, promotion) = (visit.lang, standing.promotion());
-    let currency = promotion.terms.currency;
-    let all = standing.sums.channels();
-    let name = |channel: &Option<String>| {
-        channel
-            .clone()
-            .unwrap_or_else(|| lang.pick("経路なし", "No channel").to_owned())
-    };
-    let rows: Vec<Row> = all
-        .iter()
-        .filter(|(_, figures)| figures.redemptions > 0)
-        .map(|(channel, figures)| Row {
-            label: name(channel),
-            value: figures.redemptions,
-            text: format!(
-                "{} · {} {}",
-                number(count(figures.redemptions)),
-                lang.pick("利用率", "conversion"),
-                percent(figures.redemptions, figures.visits).unwrap_or_else(|| NONE.to_owned())
-            ),
-        })
-        .collect();
+    let asked = futures_util::future::try_join(
+        state.store.links_of(&promotion.id),
+        state.store.group_codes_of(&promotion.id),
+    );
+    let (links, words) = Box::pin(asked).await?;
+    let all = rows(&standing.sums, links, words);
+    let used = all.iter().filter(|row| row.figures.redemptions > 0);
+    let bars: Vec<Row> = used.map(|row| bar_of(row, lang)).collect();
+    let period = period(&standing.sums, lang);
     let caption = Caption {
         id: "channels",
         title: lang
@@ -328,55 +316,18 @@ async fn channels(
         first: lang.pick("配布経路", "Channel"),
         second: lang.pick("利用回数", "Redemptions"),
     };
+    let title = lang.pick("配布経路ごとの数値", "Figures by channel");
+    let new = format!("/console/channels/new?promotion={}", promotion.id);
     let body = html! {
+        p { a .button href=(new) { (lang.pick("コードとリンクを渡す", "Hand out a code and a link")) } }
         @if all.is_empty() {
-            div .empty { p { (lang.pick("配布経路ごとの数値は、コードが使われると表示されます。", "Figures by channel appear once codes are used.")) } }
+            div .empty { p { (lang.pick("配布経路ごとの数値は、リンクを作るかコードが使われると表示されます。", "Figures by channel appear once there is a link or a code was used.")) } }
         } @else {
-            @if !rows.is_empty() { div .card { (chart::horizontal(&caption, &rows, lang)) } }
-            (channel_table(&all, currency, &name, (lang, period(&standing.sums, lang))))
+            @if !bars.is_empty() { div .card { (chart::horizontal(&caption, &bars, lang)) } }
+            (table(&all, promotion.terms.currency, &format!("{title} ({period})"), &visit))
         }
     };
     Ok(standing.page(&visit, Tab::Channels, &body))
-}
-
-fn channel_table(
-    all: &[(Option<String>, Figures)],
-    currency: shared::domain::money::Currency,
-    name: &impl Fn(&Option<String>) -> String,
-    (lang, period): (Lang, String),
-) -> Markup {
-    let words = [
-        lang.pick("訪問数", "Visits"),
-        lang.pick("利用回数", "Redemptions"),
-        lang.pick("利用率（訪問→利用）", "Conversion"),
-        lang.pick("コード利用売上", "Revenue with code"),
-        lang.pick("割引総額", "Discount given"),
-    ];
-    let cells = |figures: &Figures| {
-        [
-            html! { (number(count(figures.visits))) },
-            html! { (number(count(figures.redemptions))) },
-            figure(percent(figures.redemptions, figures.visits), lang),
-            html! { (money(figures.revenue, currency)) },
-            html! { (money(figures.discount, currency)) },
-        ]
-    };
-    let mut total = Figures::default();
-    for (_, figures) in all {
-        total += *figures;
-    }
-    html! {
-        div .table { table .stacked {
-            caption { (lang.pick("配布経路ごとの数値", "Figures by channel")) " (" (period) ")" }
-            thead { tr { th scope="col" { (lang.pick("配布経路", "Channel")) } @for word in words { th .right scope="col" { (word) } } } }
-            tbody { @for (channel, figures) in all { tr {
-                th scope="row" { bdi { (name(channel)) } }
-                @for (word, cell) in words.iter().zip(cells(figures)) { td .right data-label=(word) { (cell) } }
-            } } }
-            tfoot { tr { th scope="row" { (lang.pick("合計", "Total")) }
-                @for (word, cell) in words.iter().zip(cells(&total)) { td .right data-label=(word) { (cell) } } } }
-        } }
-    }
 }
 
 async fn terms(

@@ -126,7 +126,7 @@ fn next_steps(promotion: &Promotion, base: &str, visit: &Visit) -> Markup {
             }
             li { strong { (lang.pick("リンクを作る", "Make a link")) }
                 span .note { (lang.pick("配布用リンクなら、訪問数と利用率も分かります。", "A landing link also counts visits and conversion.")) }
-                a .button href=(Nav::Channels.path()) { (lang.pick("リンクを作る", "Make a link")) } }
+                a .button href=(format!("/console/channels/new?promotion={}", promotion.id)) { (lang.pick("リンクを作る", "Make a link")) } }
             li { strong { (lang.pick("お礼メールで送る", "Mail it")) }
                 span .note { (lang.pick("購入後のお礼メールに、このプロモーションのコードを載せられます。", "A follow-up can mail its codes after an order.")) }
                 a .button href=(Nav::FollowUps.path()) { (lang.pick("フォローメールへ", "Go to follow-ups")) } }
