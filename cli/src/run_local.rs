@@ -129,7 +129,7 @@ fn seen(url: &str) -> String {
         "A tea shop has traded here for a month. Look at\n\n\
         \x20 {url}/console                   how it stands; sign in with the admin key\n\
         \x20 {url}/console/promotions        one of each kind: running, nearly spent, paused, to come, over\n\
-        \x20 {url}/console/links             what each influencer and ad brought\n\
+        \x20 {url}/console/channels          what each influencer and ad brought\n\
         \x20 {url}/console/follow-ups        thank-you mails, two arms and those who got none\n\
         \x20 {url}/console/mails             delivered, bounced, refused, withdrawn, and due\n\
         \x20 {url}/local/inbox               what buyers read\n\n\

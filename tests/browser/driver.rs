@@ -5,10 +5,15 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The key under which WebDriver names an element. Source: W3C WebDriver, "web element identifier".
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// What chromedriver says of a page so new that its own helpers are not in it yet, and how often it is asked again.
+const BLANK: &str = "Right-hand side of 'instanceof' is not an object";
+const BLANK_TRIES: usize = 200;
 
 /// A running chromedriver. It ends with this process, however that ends: its keeper waits for the other end of a pipe to close.
 struct Driver {
@@ -121,7 +126,7 @@ impl Session {
         let http = reqwest::Client::new();
         let begun = send(
             &http,
-            reqwest::Method::POST,
+            Method::POST,
             &format!("{}/session", driver.url),
             &wanted,
         )
@@ -145,13 +150,13 @@ impl Session {
 
     /// Closes the browser.
     pub(crate) async fn close(self) {
-        send(&self.http, reqwest::Method::DELETE, &self.url, &Value::Null).await;
+        send(&self.http, Method::DELETE, &self.url, &Value::Null).await;
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
         send(
             &self.http,
-            reqwest::Method::POST,
+            Method::POST,
             &format!("{}/{path}", self.url),
             &body,
         )
@@ -161,7 +166,7 @@ impl Session {
     async fn get(&self, path: &str) -> Value {
         send(
             &self.http,
-            reqwest::Method::GET,
+            Method::GET,
             &format!("{}/{path}", self.url),
             &Value::Null,
         )
@@ -188,8 +193,16 @@ impl Session {
 
     /// What a script's body returns.
     pub(crate) async fn run(&self, script: &str, args: Value) -> Value {
-        self.post("execute/sync", json!({"script": script, "args": args}))
-            .await
+        let body = json!({"script": script, "args": args});
+        let url = format!("{}/execute/sync", self.url);
+        for _ in 0..BLANK_TRIES {
+            match ask(&self.http, Method::POST, &url, &body).await {
+                Ok(value) => return value,
+                Err(why) if why.contains(BLANK) => {}
+                Err(why) => panic!("{why}"),
+            }
+        }
+        panic!("the page stays blank");
     }
 
     /// What a script hands to its last argument, a function.
@@ -252,7 +265,20 @@ impl Session {
 }
 
 /// One call; the test ends with what WebDriver says is wrong.
-async fn send(http: &reqwest::Client, method: reqwest::Method, url: &str, body: &Value) -> Value {
+async fn send(http: &reqwest::Client, method: Method, url: &str, body: &Value) -> Value {
+    match ask(http, method, url, body).await {
+        Ok(value) => value,
+        Err(why) => panic!("{why}"),
+    }
+}
+
+/// One call, or what WebDriver says is wrong.
+async fn ask(
+    http: &reqwest::Client,
+    method: Method,
+    url: &str,
+    body: &Value,
+) -> Result<Value, String> {
     let mut request = http.request(method.clone(), url);
     if !body.is_null() {
         request = request.json(body);
@@ -260,6 +286,9 @@ async fn send(http: &reqwest::Client, method: reqwest::Method, url: &str, body: 
     let answer = request.send().await.unwrap();
     let good = answer.status().is_success();
     let mut answer: Value = answer.json().await.unwrap();
-    assert!(good, "{method} {url}: {}", answer["value"]["message"]);
-    answer["value"].take()
+    if good {
+        Ok(answer["value"].take())
+    } else {
+        Err(format!("{method} {url}: {}", answer["value"]["message"]))
+    }
 }

@@ -239,3 +239,55 @@ async fn a_promotion_is_paused_by_keyboard_alone() {
     assert_eq!(status, "paused");
     visitor.leave().await;
 }
+
+#[tokio::test]
+async fn an_influencer_is_handed_a_code_and_a_link_that_work_by_one_form() {
+    let stack = Stack::start().await;
+    let promotion = stack
+        .promotion(json!({"name": "Tea", "claim_code": "group"}))
+        .await;
+    for lang in Lang::BOTH {
+        let Some(visitor) = at_work(&stack, lang).await else {
+            return;
+        };
+        let word = format!("MIKA{}", lang.code().to_uppercase());
+        let slug = format!("mika-{}", lang.code());
+        visitor.visit("/console/channels").await;
+        visitor
+            .press(lang.pick("コードを渡す", "Hand out a code"))
+            .await;
+        visitor.choose("Tea").await;
+        visitor.type_by_name("name", &slug).await;
+        visitor.type_by_name("word", &word).await;
+        visitor.fill(lang.pick("広告費", "Ad cost"), "30,000").await;
+        visitor.type_by_name("slug", &slug).await;
+        visitor
+            .press(lang.pick("コードとリンクを作る", "Make code and link"))
+            .await;
+        visitor.sees(&word).await;
+        visitor.sees(&format!("/l/{slug}")).await;
+        let order = format!("by-{}", lang.code());
+        let call = format!("PUT /v1/redemptions/{order}");
+        stack
+            .checkout(&call, redemption(&[&word]))
+            .await
+            .expect(201);
+        stack.advance("PT1M").await;
+        visitor.visit(&format!("/l/{slug}")).await;
+        visitor.sees(&word).await;
+        stack.advance("PT1M").await;
+        let id = promotion["id"].as_str().unwrap();
+        let call = format!("GET /v1/promotions/{id}/stats?by=channel");
+        let stats = stack.admin(&call, Value::Null).await.expect(200).body;
+        let rows = stats["rows"].as_array().unwrap();
+        let channel = format!("influencer/{slug}");
+        let row = rows.iter().find(|row| row["key"] == *channel).unwrap();
+        assert_eq!(
+            [&row["visits"], &row["redemptions"], &row["cost"]],
+            [1, 1, 30_000]
+        );
+        visitor.visit("/console/channels").await;
+        visitor.sees(&channel).await;
+        visitor.leave().await;
+    }
+}

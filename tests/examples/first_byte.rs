@@ -1,0 +1,127 @@
+//! Says how long each page takes to its first byte on a stack with many promotions: `cargo run -p integration --example first_byte -- 10000`.
+#![expect(clippy::unwrap_used, reason = "a tool ends where something is amiss")]
+
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt as _, stream};
+use integration::{Stack, redemption};
+use okaeri::local::ADMIN_KEY;
+use reqwest::Method;
+use serde_json::json;
+
+/// How often each page is asked for.
+const TIMES: usize = 25;
+
+#[tokio::main]
+async fn main() {
+    let count = std::env::args()
+        .nth(1)
+        .map_or(10_000, |count| count.parse().unwrap());
+    let stack = Stack::start().await;
+    let skus: Vec<String> = (0..4_000)
+        .map(|number| format!("SKU-{number:04}"))
+        .collect();
+    let terms = json!({"name": "4,000 SKUs", "claim_code": "group", "products": {"include": skus}});
+    let large = stack.promotion(terms).await;
+    let made = stream::iter(0..count).map(|number| {
+        let stack = &stack;
+        async move {
+            stack
+                .promotion(json!({"name": format!("Promotion {number}"), "claim_code": "group"}))
+                .await
+        }
+    });
+    let made: Vec<_> = made.buffer_unordered(8).collect().await;
+    let newest = made.last().unwrap_or(&large);
+    let id = newest["id"].as_str().unwrap();
+    let word = json!({"code": "HANAKO10", "channel": "influencer/hanako"});
+    stack
+        .admin(&format!("POST /v1/promotions/{id}/codes"), word)
+        .await
+        .expect(201);
+    let link = json!({"slug": "hanako", "promotion_id": id, "code": "HANAKO10", "channel": "influencer/hanako"});
+    stack.admin("POST /v1/links", link).await.expect(201);
+    stack
+        .checkout("PUT /v1/redemptions/1", redemption(&["HANAKO10"]))
+        .await
+        .expect(201);
+    let thanks = stack.promotion(json!({"name": "Next time"})).await;
+    let follow_up = stack.follow_up(&thanks, json!({})).await;
+    let cookie = sign_in(&stack).await;
+    let large = large["id"].as_str().unwrap();
+    let follow_up = follow_up["id"].as_str().unwrap();
+    let pages = [
+        "/console/sign-in".to_owned(),
+        "/console".to_owned(),
+        "/console/promotions".to_owned(),
+        "/console/promotions?view=all".to_owned(),
+        "/console/promotions/new/percent_off".to_owned(),
+        format!("/console/promotions/{id}"),
+        format!("/console/promotions/{id}/codes"),
+        format!("/console/promotions/{id}/channels"),
+        format!("/console/promotions/{large}/terms"),
+        "/console/channels".to_owned(),
+        "/console/follow-ups".to_owned(),
+        format!("/console/follow-ups/{follow_up}"),
+        format!("/console/follow-ups/{follow_up}/results"),
+        "/console/mails".to_owned(),
+        "/console/orders".to_owned(),
+        "/console/settings".to_owned(),
+        "/l/hanako".to_owned(),
+    ];
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{count} promotions; milliseconds to the first byte, median and worst of {TIMES}"
+    )
+    .unwrap();
+    for page in pages {
+        let mut took = Vec::with_capacity(TIMES);
+        for _ in 0..TIMES {
+            took.push(first_byte(&stack, &page, &cookie).await);
+        }
+        took.sort();
+        let shown = page
+            .replace(id, "{id}")
+            .replace(large, "{large}")
+            .replace(follow_up, "{id}");
+        let ms = |time: Option<&Duration>| time.unwrap().as_micros() / 100;
+        let [median, worst] = [ms(took.get(TIMES / 2)), ms(took.last())]
+            .map(|tenths| format!("{}.{}", tenths / 10, tenths % 10));
+        writeln!(out, "{median:>7} {worst:>7}  {shown}").unwrap();
+    }
+}
+
+/// How long a page takes until its status and headers are there.
+async fn first_byte(stack: &Stack, page: &str, cookie: &str) -> Duration {
+    let request = stack.request(Method::GET, page).header("cookie", cookie);
+    let begun = Instant::now();
+    let answer = request.send().await.unwrap();
+    let took = begun.elapsed();
+    assert!(answer.status().is_success(), "{page}: {}", answer.status());
+    drop(answer.bytes().await.unwrap());
+    took
+}
+
+/// The cookie of a session.
+async fn sign_in(stack: &Stack) -> String {
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let url = stack.running().url();
+    let request = http
+        .post(format!("{url}/console/sign-in"))
+        .header("origin", url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("key={ADMIN_KEY}"));
+    let answer = request.send().await.unwrap();
+    let cookie = answer
+        .headers()
+        .get("set-cookie")
+        .unwrap()
+        .to_str()
+        .unwrap();
+    cookie.split(';').next().unwrap_or_default().to_owned()
+}
