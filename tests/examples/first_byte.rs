@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use integration::{Stack, redemption};
 use okaeri::local::ADMIN_KEY;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How often each page is asked for.
 const TIMES: usize = 25;
@@ -19,38 +19,12 @@ async fn main() {
         .nth(1)
         .map_or(10_000, |count| count.parse().unwrap());
     let stack = Stack::start().await;
-    let skus: Vec<String> = (0..4_000)
-        .map(|number| format!("SKU-{number:04}"))
-        .collect();
-    let terms = json!({"name": "4,000 SKUs", "claim_code": "group", "products": {"include": skus}});
-    let large = stack.promotion(terms).await;
-    let made = stream::iter(0..count).map(|number| {
-        let stack = &stack;
-        async move {
-            stack
-                .promotion(json!({"name": format!("Promotion {number}"), "claim_code": "group"}))
-                .await
-        }
-    });
-    let made: Vec<_> = made.buffer_unordered(8).collect().await;
-    let newest = made.last().unwrap_or(&large);
-    let id = newest["id"].as_str().unwrap();
-    let word = json!({"code": "HANAKO10", "channel": "influencer/hanako"});
-    stack
-        .admin(&format!("POST /v1/promotions/{id}/codes"), word)
-        .await
-        .expect(201);
-    let link = json!({"slug": "hanako", "promotion_id": id, "code": "HANAKO10", "channel": "influencer/hanako"});
-    stack.admin("POST /v1/links", link).await.expect(201);
-    stack
-        .checkout("PUT /v1/redemptions/1", redemption(&["HANAKO10"]))
-        .await
-        .expect(201);
-    let thanks = stack.promotion(json!({"name": "Next time"})).await;
-    let follow_up = stack.follow_up(&thanks, json!({})).await;
+    let Shop {
+        newest: id,
+        large,
+        follow_up,
+    } = &open_shop(&stack, count).await;
     let cookie = sign_in(&stack).await;
-    let large = large["id"].as_str().unwrap();
-    let follow_up = follow_up["id"].as_str().unwrap();
     let pages = [
         "/console/sign-in".to_owned(),
         "/console".to_owned(),
@@ -91,6 +65,52 @@ async fn main() {
             .map(|tenths| format!("{}.{}", tenths / 10, tenths % 10));
         writeln!(out, "{median:>7} {worst:>7}  {shown}").unwrap();
     }
+}
+
+/// Ids of what pages show.
+struct Shop {
+    newest: String,
+    /// A promotion of 4,000 SKUs.
+    large: String,
+    follow_up: String,
+}
+
+async fn open_shop(stack: &Stack, count: usize) -> Shop {
+    let skus: Vec<String> = (0..4_000)
+        .map(|number| format!("SKU-{number:04}"))
+        .collect();
+    let terms = json!({"name": "4,000 SKUs", "claim_code": "group", "products": {"include": skus}});
+    let large = stack.promotion(terms).await;
+    let made = stream::iter(0..count).map(|number| {
+        let name = format!("Promotion {number}");
+        stack.promotion(json!({"name": name, "claim_code": "group"}))
+    });
+    let made: Vec<_> = made.buffer_unordered(8).collect().await;
+    let newest = made.last().unwrap_or(&large);
+    let id = text(newest);
+    let word = json!({"code": "HANAKO10", "channel": "influencer/hanako"});
+    stack
+        .admin(&format!("POST /v1/promotions/{id}/codes"), word)
+        .await
+        .expect(201);
+    let link = json!({"slug": "hanako", "promotion_id": id, "code": "HANAKO10", "channel": "influencer/hanako"});
+    stack.admin("POST /v1/links", link).await.expect(201);
+    stack
+        .checkout("PUT /v1/redemptions/1", redemption(&["HANAKO10"]))
+        .await
+        .expect(201);
+    let thanks = stack.promotion(json!({"name": "Next time"})).await;
+    let follow_up = stack.follow_up(&thanks, json!({})).await;
+    Shop {
+        newest: id,
+        large: text(&large),
+        follow_up: text(&follow_up),
+    }
+}
+
+/// The id of what the API made.
+fn text(made: &Value) -> String {
+    made["id"].as_str().unwrap().to_owned()
 }
 
 /// How long a page takes until its status and headers are there.
