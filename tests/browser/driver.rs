@@ -1,7 +1,8 @@
 //! Chromium through chromedriver: the few calls of WebDriver that the tests make, and of chromedriver's own, which no client crate has
 //! (logs and the network's events). Sources: W3C WebDriver, §7 "List of endpoints"; chromedriver's "capabilities" and "logging" pages.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 
@@ -11,13 +12,12 @@ use serde_json::{Value, json};
 /// The key under which WebDriver names an element. Source: W3C WebDriver, "web element identifier".
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// What chromedriver says of a page so new that its own helpers are not in it yet, and how often it is asked again.
-const BLANK: &str = "Right-hand side of 'instanceof' is not an object";
-const BLANK_TRIES: usize = 200;
-
 /// A running chromedriver. It ends with this process, however that ends: its keeper waits for the other end of a pipe to close.
 struct Driver {
     url: String,
+    address: String,
+    /// Where the browsers keep what they must; gone with the keeper.
+    profiles: PathBuf,
     _keeper: Child,
     _pipe: ChildStdin,
 }
@@ -25,13 +25,24 @@ struct Driver {
 /// The one chromedriver of all tests, or why there is none.
 static DRIVER: LazyLock<Result<Driver, String>> = LazyLock::new(Driver::start);
 
+/// What the keeper does. Browsers whose test was killed outlive chromedriver, and are known by where their profile is.
+const KEEPER: &str =
+    "command -v chromium >/dev/null && command -v chromedriver >/dev/null || exit 1
+chromedriver --port=0 2>&1 </dev/null & driver=$!
+cat >/dev/null
+kill $driver
+wait $driver
+pkill -f -- \"user-data-dir=$1\"
+rm -rf -- \"$1\"";
+
 impl Driver {
     fn start() -> Result<Self, String> {
-        // Told to end, chromedriver ends the browsers it started.
-        let keeper =
-            "chromedriver --port=0 2>&1 & driver=$!; cat >/dev/null; kill $driver; wait $driver";
+        let profiles = tempfile::tempdir()
+            .map_err(|error| error.to_string())?
+            .keep();
         let begun = Command::new("sh")
-            .args(["-c", &format!("command -v chromium >/dev/null && command -v chromedriver >/dev/null || exit 1; exec 3<&0; ({keeper}) <&3")])
+            .args(["-c", KEEPER, "keeper"])
+            .arg(&profiles)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -53,6 +64,8 @@ impl Driver {
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self {
             url: format!("http://127.0.0.1:{port}"),
+            address: format!("127.0.0.1:{port}"),
+            profiles,
             _keeper: keeper,
             _pipe: pipe,
         })
@@ -81,7 +94,25 @@ pub(crate) fn available() -> bool {
 pub(crate) struct Session {
     http: reqwest::Client,
     url: String,
-    _profile: tempfile::TempDir,
+}
+
+impl Drop for Session {
+    /// Closes the browser, also when a test fails; one that does not answer is left to the keeper.
+    fn drop(&mut self) {
+        let Some((address, path)) = DRIVER
+            .as_ref()
+            .ok()
+            .and_then(|driver| Some((&driver.address, self.url.strip_prefix(&driver.url)?)))
+        else {
+            return;
+        };
+        if let Ok(mut stream) = std::net::TcpStream::connect(address) {
+            let request =
+                format!("DELETE {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(request.as_bytes());
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    }
 }
 
 /// An element of the page as it stands.
@@ -92,7 +123,7 @@ impl Session {
     /// Opens a window of this width that asks for pages in this language.
     pub(crate) async fn open(language: &str, (width, height): (u32, u32)) -> Self {
         let driver = DRIVER.as_ref().unwrap();
-        let profile = tempfile::tempdir().unwrap();
+        let profile = tempfile::tempdir_in(&driver.profiles).unwrap().keep();
         let args = [
             "--headless".to_owned(),
             "--no-sandbox".to_owned(),
@@ -109,7 +140,7 @@ impl Session {
             // As in somebody's hands: visits of programs that say what they are do not count.
             "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36".to_owned(),
             format!("--window-size={width},{height}"),
-            format!("--user-data-dir={}", profile.path().display()),
+            format!("--user-data-dir={}", profile.display()),
         ];
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -118,7 +149,7 @@ impl Session {
                 "args": args,
                 "prefs": {
                     "intl.accept_languages": language,
-                    "download.default_directory": profile.path().join("downloads"),
+                    "download.default_directory": profile.join("downloads"),
                     "credentials_enable_service": false,
                 },
             },
@@ -135,7 +166,6 @@ impl Session {
         let session = Self {
             http,
             url: format!("{}/session/{id}", driver.url),
-            _profile: profile,
         };
         // The width of the page, whatever the window's frame takes.
         let metrics =
@@ -146,11 +176,6 @@ impl Session {
         let copying = json!({"permissions": ["clipboardSanitizedWrite", "clipboardReadWrite"]});
         session.devtools("Browser.grantPermissions", copying).await;
         session
-    }
-
-    /// Closes the browser.
-    pub(crate) async fn close(self) {
-        send(&self.http, Method::DELETE, &self.url, &Value::Null).await;
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -191,18 +216,15 @@ impl Session {
         self.get("url").await.as_str().unwrap().to_owned()
     }
 
-    /// What a script's body returns.
+    /// What a script's body returns. It comes as text: chromedriver itself fails at objects on pages that no library has touched
+    /// ("Right-hand side of 'instanceof' is not an object", chromedriver 156).
     pub(crate) async fn run(&self, script: &str, args: Value) -> Value {
+        let script = format!(
+            "const found = (function () {{ {script} }}).apply(null, arguments); return JSON.stringify(found ?? null);"
+        );
         let body = json!({"script": script, "args": args});
-        let url = format!("{}/execute/sync", self.url);
-        for _ in 0..BLANK_TRIES {
-            match ask(&self.http, Method::POST, &url, &body).await {
-                Ok(value) => return value,
-                Err(why) if why.contains(BLANK) => {}
-                Err(why) => panic!("{why}"),
-            }
-        }
-        panic!("the page stays blank");
+        let text = self.post("execute/sync", body).await;
+        serde_json::from_str(text.as_str().unwrap()).unwrap()
     }
 
     /// What a script hands to its last argument, a function.
@@ -213,7 +235,8 @@ impl Session {
 
     /// The element that a script's body returns, if it returns one.
     pub(crate) async fn element(&self, script: &str, args: Value) -> Option<Element> {
-        let found = self.run(script, args).await;
+        let body = json!({"script": script, "args": args});
+        let found = self.post("execute/sync", body).await;
         Some(Element(found[ELEMENT].as_str()?.to_owned()))
     }
 
@@ -266,19 +289,6 @@ impl Session {
 
 /// One call; the test ends with what WebDriver says is wrong.
 async fn send(http: &reqwest::Client, method: Method, url: &str, body: &Value) -> Value {
-    match ask(http, method, url, body).await {
-        Ok(value) => value,
-        Err(why) => panic!("{why}"),
-    }
-}
-
-/// One call, or what WebDriver says is wrong.
-async fn ask(
-    http: &reqwest::Client,
-    method: Method,
-    url: &str,
-    body: &Value,
-) -> Result<Value, String> {
     let mut request = http.request(method.clone(), url);
     if !body.is_null() {
         request = request.json(body);
@@ -286,9 +296,6 @@ async fn ask(
     let answer = request.send().await.unwrap();
     let good = answer.status().is_success();
     let mut answer: Value = answer.json().await.unwrap();
-    if good {
-        Ok(answer["value"].take())
-    } else {
-        Err(format!("{method} {url}: {}", answer["value"]["message"]))
-    }
+    assert!(good, "{method} {url}: {}", answer["value"]["message"]);
+    answer["value"].take()
 }

@@ -112,7 +112,6 @@ impl Visitor {
     /// Closes the browser, and looks at the last page.
     pub(crate) async fn leave(self) {
         self.look().await;
-        self.session.close().await;
     }
 
     /// Comes to a page, and looks at it.
@@ -167,7 +166,6 @@ impl Visitor {
                 address.starts_with(&format!("{}/", self.home)) || address.starts_with("data:");
             assert!(inside, "the page asked for {address}");
         }
-        self.session.close().await;
     }
 
     /// Waits, as long as scripts may take (WebDriver: 30 s), until a script's body returns true.
