@@ -135,6 +135,7 @@ impl Story {
         story.orders.truncate(size.orders);
         story.orders.sort_by_key(|order| (order.slot, order.person));
         story.draw_endings(size);
+        story.try_a_paused_word();
         story.plan(size);
         story
     }
@@ -221,6 +222,18 @@ impl Story {
                 held += 1;
                 order.fate = Fate::Held;
             }
+        }
+    }
+
+    /// Has somebody try the word of the paused promotion, whatever was drawn: a refusal is part of what there is to see.
+    fn try_a_paused_word(&mut self) {
+        let paused = self.tiers_pause().saturating_mul(TIMES);
+        let mut orders = self.orders.iter_mut();
+        let plain = |order: &&mut Order| {
+            order.slot >= paused && order.code == Code::None && order.fate == Fate::Kept
+        };
+        if let Some(order) = orders.find(plain) {
+            order.code = Code::Word(3);
         }
     }
 
