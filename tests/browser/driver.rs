@@ -5,12 +5,16 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// The key under which WebDriver names an element. Source: W3C WebDriver, "web element identifier".
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How long a browser may take to close.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// A running chromedriver. It ends with this process, however that ends: its keeper waits for the other end of a pipe to close.
 struct Driver {
@@ -109,8 +113,10 @@ impl Drop for Session {
         if let Ok(mut stream) = std::net::TcpStream::connect(address) {
             let request =
                 format!("DELETE {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+            // chromedriver keeps the connection, so only the answer's begin is waited for.
+            let _ = stream.set_read_timeout(Some(CLOSING));
             let _ = stream.write_all(request.as_bytes());
-            let _ = stream.read_to_end(&mut Vec::new());
+            let _ = stream.read(&mut [0; 64]);
         }
     }
 }

@@ -56,7 +56,7 @@ const CHANNEL_FIGURES: [(&str, &str, &str); 4] = [
 ];
 const ARM_FIGURES: [(&str, &str, &str); 5] = [
     ("assigned", "対象人数", "Assigned"),
-    ("mailed", "配信数", "Sent"),
+    ("mailed", "配信数", "Mailed"),
     ("delivered", "到達数", "Delivered"),
     ("bounced", "不達", "Bounced"),
     ("redeemed", "利用回数", "Redeemed"),

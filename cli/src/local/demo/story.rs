@@ -194,8 +194,9 @@ impl Story {
             (Code::Word(0), 20),
             (Code::Word(1), 9),
             (Code::Word(2), 5),
-            (Code::Word(3), if day < self.tiers_pause() { 12 } else { 1 }),
-            (Code::Word(4), if day < self.bundle_ends() { 14 } else { 1 }),
+            // Some still try words whose promotion is over.
+            (Code::Word(3), if day < self.tiers_pause() { 12 } else { 4 }),
+            (Code::Word(4), if day < self.bundle_ends() { 14 } else { 4 }),
             (Code::Ad(0), 9),
             (Code::Ad(1), 6),
             (Code::None, 30),
