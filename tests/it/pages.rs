@@ -153,6 +153,8 @@ async fn hostile_slugs_and_shop_names_stay_text_and_unknown_links_are_one_page()
     assert!(page.contains("<bdi>"), "{page}");
     let cart = "https://shop.example/discount/HANAKO10?redirect=/";
     assert!(page.contains(&format!("href=\"{cart}\"")), "{page}");
+    let again = open(&stack, Method::GET, "/l/hanako/?lang=ja", &[]).await;
+    assert_eq!(again.expect(200).text, page);
     let unknown = open(&stack, Method::GET, "/l/nobody", &[])
         .await
         .expect(404)
@@ -164,6 +166,10 @@ async fn hostile_slugs_and_shop_names_stay_text_and_unknown_links_are_one_page()
         "/l/%FF",
         "/l/thx9-7k3m-9qxa-2f4t",
         "/l/page-0000000000000000.js",
+        "/l/",
+        "/l/%01",
+        "/l/hanako%2Fhanako",
+        "/l/%5Chanako",
         &format!("/l/{}", "x".repeat(3_000)),
     ] {
         let answer = open(&stack, Method::GET, path, &[("user-agent", BROWSER)]).await;

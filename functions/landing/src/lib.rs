@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::identity::IdentityKey;
 use shared::domain::link::{CartUrl, TargetUrl};
 use shared::env::{Env, StartError};
 use shared::http::openapi::{self, Access};
-use shared::mailer::Shop;
+use shared::http::page::preferred_language;
+use shared::mailer::{Language, Shop};
 use shared::secrets::fetch_identity_key;
 use shared::store::Store;
 
@@ -103,10 +104,23 @@ async fn health() -> StatusCode {
 
 /// The public routes.
 pub fn router(state: State) -> Router {
-    Router::new()
+    let mut router = Router::new()
         .route("/healthz", get(health))
-        .route("/l/{slug}", get(link::show))
-        .route(link::script_path(), get(link::script))
-        .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::stop))
-        .with_state(state)
+        .route(link::script_path(), get(link::script));
+    // The gateway hands over decoded paths, so that a garbled name may be of several parts, or of none.
+    for path in ["/l/", "/l/{*slug}"] {
+        router = router.route(path, get(link::show));
+    }
+    for path in ["/u/", "/u/{*token}"] {
+        router = router.route(path, get(unsubscribe::ask).post(unsubscribe::stop));
+    }
+    router.with_state(state)
+}
+
+/// The language may be given in the address (`?lang=ja`); otherwise the browser's decides.
+fn language(query: Option<&str>, headers: &HeaderMap) -> Language {
+    let asked =
+        query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("lang=")));
+    let chosen = asked.or_else(|| preferred_language(headers, &["en", "ja"]));
+    Language::of(chosen.unwrap_or_default())
 }

@@ -15,12 +15,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use sha2::{Digest, Sha256};
 use shared::domain::link::{Link, Slug};
 use shared::domain::promotion::{Closed, Promotion};
-use shared::http::page::preferred_language;
-use shared::mailer::Language;
 use shared::store::{Freshness, GroupCode, Left, StoreError};
 
-use crate::State;
 use crate::visitor::is_visit;
+use crate::{State, language};
 use page::View;
 
 const SCRIPT: &str = include_str!("link/page.js");
@@ -81,7 +79,10 @@ pub(crate) async fn show(
 ) -> Response {
     let language = language(query.as_deref(), &headers);
     let now = state.clock.now();
-    let slug = slug.ok().and_then(|Path(slug)| Slug::try_from(slug).ok());
+    // Some programs close every address with a slash.
+    let slug = slug.ok();
+    let slug =
+        slug.and_then(|Path(slug)| Slug::try_from(slug.trim_end_matches('/').to_owned()).ok());
     let found = match slug {
         None => Ok(None),
         Some(slug) => found(&state, &slug, now, || is_visit(&method, &headers)).await,
@@ -95,14 +96,6 @@ pub(crate) async fn show(
         }
     };
     page::render(&state, language, &shown, now)
-}
-
-/// The language may be given in the address (`?lang=ja`); otherwise the browser's decides.
-fn language(query: Option<&str>, headers: &HeaderMap) -> Language {
-    let asked =
-        query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("lang=")));
-    let chosen = asked.or_else(|| preferred_language(headers, &["en", "ja"]));
-    Language::of(chosen.unwrap_or_default())
 }
 
 /// A link and what its page rests on.

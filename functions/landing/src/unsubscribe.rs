@@ -8,10 +8,11 @@ use http::{HeaderMap, StatusCode};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use shared::domain::identity::PersonHash;
 use shared::http::Problem;
-use shared::http::page::{page, preferred_language, wants_page};
+use shared::http::page::{page, wants_page};
+use shared::mailer::Language;
 use shared::store::SuppressionReason;
 
-use crate::State;
+use crate::{State, language};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -177,13 +178,11 @@ fn person(state: &State, token: Token) -> Option<PersonHash> {
     state.identity.open_unsubscribe_token(&token)
 }
 
-/// The language may be given in the address (`?lang=ja`); otherwise the browser's decides.
+/// The page's words in the language asked for.
 fn words(query: Option<&str>, headers: &HeaderMap) -> &'static Words {
-    let asked =
-        query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("lang=")));
-    match asked.or_else(|| preferred_language(headers, &["en", "ja"])) {
-        Some("ja") => &JA,
-        _ => &EN,
+    match language(query, headers) {
+        Language::Ja => &JA,
+        Language::En => &EN,
     }
 }
 

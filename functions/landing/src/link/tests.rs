@@ -5,6 +5,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use shared::domain::code::PromotionId;
 use shared::domain::promotion::KeyRef;
+use shared::mailer::Language;
 
 use super::page::{View, render};
 use super::*;

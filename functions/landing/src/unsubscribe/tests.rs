@@ -95,6 +95,8 @@ async fn every_token_that_is_not_ours_gets_the_same_page() {
         "%F0%9F%92%A9",
         "%FF",
         "u2.a.b",
+        "",
+        "u1.a/b",
         &"x".repeat(2_000),
     ] {
         for method in ["GET", "POST"] {
