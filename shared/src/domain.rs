@@ -22,6 +22,7 @@ pub mod promotion;
 pub mod redemption;
 pub mod results;
 pub mod returns;
+pub mod sales;
 pub mod sending;
 pub mod stats;
 pub mod test_mail;

@@ -31,6 +31,7 @@ mod redemptions;
 mod reputation;
 mod results;
 mod retry;
+mod sales;
 pub mod schema;
 mod seen;
 mod sending;
@@ -72,7 +73,7 @@ pub use promotions::{Freshness, Known, ListPlace, MAX_PAGE, PromotionPage, Switc
 pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;
-pub use results::OrderNews;
+pub use results::{OrderNews, Told};
 pub use seen::{OrderHistory, SeenEvent};
 pub use sending::{Lifted, SendingState};
 pub use stats::StatsRebuilt;

@@ -124,6 +124,7 @@ async fn compare(visitor: &Visitor, stack: &Stack, ledger: &Ledger) {
                 assert_eq!(digits(&cells[""]), sum(&total, figure), "{name}: {figure}");
             }
         }
+        compare_sales(visitor, stack, ledger, id).await;
         let mut channels: BTreeMap<Option<String>, books::Sums> = BTreeMap::new();
         for ((_, channel), sums) in &stats {
             let row = channels.entry(channel.clone()).or_default();
@@ -180,6 +181,36 @@ async fn compare(visitor: &Visitor, stack: &Stack, ledger: &Ledger) {
         }
     }
     today(visitor, stack, ledger).await;
+}
+
+/// What the products of a promotion sold before it and since, on its page, where the visitor is.
+async fn compare_sales(visitor: &Visitor, stack: &Stack, ledger: &Ledger, id: &str) {
+    let lang = visitor.lang;
+    let read = async |of: &str| {
+        let call = format!("GET /v1/promotions/{id}{of}");
+        stack.admin(&call, Value::Null).await.expect(200).body
+    };
+    let (promotion, said) = (read("").await, read("/comparison").await);
+    let included = promotion["products"]["include"].as_array();
+    let shown = rows(visitor, "main table:not(.stacked) tbody tr").await;
+    for (period, ja, en) in [("before", "開始前", "Before"), ("since", "開始後", "Since")] {
+        let found = shown
+            .iter()
+            .find(|(head, _)| head.starts_with(lang.pick(ja, en)));
+        let said = &said[period];
+        let day = |end: &str| said[end].as_str().and_then(|day| day.parse().ok());
+        let days = day("from").zip(day("to"));
+        let sums = days.map(|days| {
+            books::sales(ledger, days, |sku| {
+                included.is_none_or(|skus| skus.contains(&json!(sku)))
+            })
+        });
+        let cells = found.map(|(_, cells)| {
+            let figure = |ja, en| digits(&cells[lang.pick(ja, en)]);
+            (figure("販売数", "Units"), figure("売上", "Sales"))
+        });
+        assert_eq!(cells, sums, "{id} {period}: {shown:?}");
+    }
 }
 
 /// The figures of today on the first page.

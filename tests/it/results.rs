@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use aws_lambda_events::event::dynamodb::Event;
-use integration::faults::{FaultProxy, mix};
 use integration::{Stack, completed, redemption};
 use okaeri::local::CHECKOUT_KEY;
 use serde_json::{Value, json};
 use shared::domain::experiment::{ArmCounts, judge};
-use shared::store::{AuditMode, Store};
+use shared::store::AuditMode;
 
 use crate::doctor::table::{Table, pk, set_number, sk};
 use crate::main_job::code_in;
 use crate::orders::order;
+use crate::retelling::{is_counted, rebuild, replay};
 
 const BUYERS: usize = 60;
 /// Figures that are sums.
@@ -235,59 +234,6 @@ impl Life {
             add("discount", took - back);
         }
     }
-}
-
-/// Tells the stack's tally of items as if they had just been written, in small batches, in an order of its own and through faults,
-/// until all is counted.
-async fn replay(stack: &Stack, items: &[Value], seed: u64) {
-    let proxy = FaultProxy::start(stack.running().dynamodb_url()).await;
-    proxy.plan(mix(seed, 2));
-    let env = stack.env_through(&proxy.url);
-    let tally = tally::State::load(&env, stack.clock().clone())
-        .await
-        .unwrap();
-    let mut items = items.to_vec();
-    if seed.is_multiple_of(2) {
-        items.reverse();
-    }
-    let turn = usize::try_from(seed % 5).unwrap() * items.len() / 5;
-    items.rotate_left(turn);
-    for batch in items.chunks(9) {
-        loop {
-            let answer = tally::handle(&tally, event(batch)).await.unwrap();
-            if answer.batch_item_failures.is_empty() {
-                break;
-            }
-        }
-    }
-}
-
-/// A stream's event of these items.
-fn event(items: &[Value]) -> Event {
-    let records = items.iter().enumerate().map(|(index, item)| {
-        json!({
-            "eventID": index.to_string(), "eventName": "MODIFY", "awsRegion": "ap-northeast-1",
-            "dynamodb": {
-                "Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item,
-                "SequenceNumber": format!("{index:021}"), "SizeBytes": 1,
-            },
-        })
-    });
-    serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap()
-}
-
-/// Whether an item is a sum, or says what was added to one.
-fn is_counted(item: &Value) -> bool {
-    matches!(sk(item), "counted" | "buyer" | "book")
-        || pk(item).starts_with("stats#")
-        || pk(item).starts_with("results#")
-}
-
-async fn rebuild(stack: &Stack, store: &Store) -> usize {
-    let rebuilt = store.rebuild_stats(chrono_tz::Asia::Tokyo, stack.clock().now());
-    let rebuilt = rebuilt.await.unwrap();
-    assert_eq!(rebuilt.open, 0);
-    rebuilt.recounted + rebuilt.repaired
 }
 
 #[tokio::test]

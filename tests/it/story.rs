@@ -160,6 +160,8 @@ impl<H: Host> Story<H> {
         assert_eq!(self.tell("tally.batch").await, done);
         assert_eq!(self.tell("tally.batch").await, done);
         let stats = self.ask("create-promotion.stats", 200).await;
+        let comparison = self.ask("create-promotion.comparison", 200).await;
+        assert_eq!(comparison["promotion_id"], stats["promotion_id"]);
         let totals = &stats["totals"];
         let names = [
             "redemptions",

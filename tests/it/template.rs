@@ -151,7 +151,7 @@ async fn every_function_gets_exactly_the_environment_variables_it_reads() {
 }
 
 /// Calls of the HTTP contract that exist so far, and the function that answers each.
-pub(crate) const CALLS: [(&str, &str); 47] = [
+pub(crate) const CALLS: [(&str, &str); 48] = [
     ("POST /v1/promotions", "create-promotion"),
     ("GET /v1/promotions", "create-promotion"),
     ("GET /v1/promotions/THX9", "create-promotion"),
@@ -160,6 +160,7 @@ pub(crate) const CALLS: [(&str, &str); 47] = [
     ("POST /v1/promotions/THX9/resume", "create-promotion"),
     ("POST /v1/promotions/THX9/end", "create-promotion"),
     ("GET /v1/promotions/THX9/stats", "create-promotion"),
+    ("GET /v1/promotions/THX9/comparison", "create-promotion"),
     ("POST /v1/promotions/THX9/codes", "create-promotion"),
     ("GET /v1/promotions/THX9/codes", "create-promotion"),
     ("POST /v1/codes/lookup", "create-promotion"),

@@ -82,6 +82,26 @@ pub fn stats(ledger: &Ledger, promotion_id: &str) -> BTreeMap<(NaiveDate, Option
     rows
 }
 
+/// Units and sales of the days from `first` to `last` of the products that count, in orders that stand and whose products are known.
+pub fn sales(
+    ledger: &Ledger,
+    (first, last): (NaiveDate, NaiveDate),
+    counts: impl Fn(&str) -> bool,
+) -> (u64, u64) {
+    let bought = ledger.sales.iter().filter(|sale| !sale.undone);
+    let orders = bought.filter_map(|sale| sale.completed.as_ref());
+    let orders = orders.chain(&ledger.unasked);
+    let within = orders.filter(|order| (first..=last).contains(&day(order.at)));
+    let lines = within.flat_map(|order| &order.lines);
+    let counted = lines.filter(|line| counts(&line.sku));
+    counted.fold((0, 0), |(units, sales), line| {
+        (
+            units + line.quantity,
+            sales + line.quantity * line.unit_price,
+        )
+    })
+}
+
 /// What a promotion has given away and not got back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spent {

@@ -9,6 +9,7 @@ mod begin;
 mod dice;
 mod goods;
 mod ledger;
+mod oddities;
 mod offers;
 mod play;
 mod shop;

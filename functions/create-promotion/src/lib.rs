@@ -1,6 +1,7 @@
 //! `create-promotion`: the admin API for promotions, their codes, links, follow-ups, and what became of orders.
 
 mod codes;
+mod comparison;
 mod customers;
 mod follow_ups;
 mod links;
@@ -42,6 +43,7 @@ use shared::store::{Scope, Store};
     promotions::resume,
     promotions::end,
     stats::stats,
+    comparison::compare,
     codes::add,
     listing::list,
     lookup::lookup,
@@ -163,6 +165,7 @@ pub fn routes(state: State) -> Router {
     Router::new()
         .merge(promotions::routes())
         .merge(stats::routes())
+        .merge(comparison::routes())
         .merge(codes::routes())
         .merge(lookup::routes())
         .merge(follow_ups::routes())

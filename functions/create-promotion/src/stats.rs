@@ -323,12 +323,14 @@ fn range(
     Ok((from, to))
 }
 
-const NO_DAY: &str = "a day like 2026-11-22, or a time in RFC 3339";
+/// What is said of a text that names no day.
+pub(crate) const NO_DAY: &str = "a day like 2026-11-22, or a time in RFC 3339";
 
 /// Why a text names no day.
-struct NoDay;
+pub(crate) struct NoDay;
 
-fn day(text: &str, zone: Tz) -> Result<NaiveDate, NoDay> {
+/// The day that a text names, in the shop's zone.
+pub(crate) fn day(text: &str, zone: Tz) -> Result<NaiveDate, NoDay> {
     let day = match text.parse::<NaiveDate>() {
         Ok(day) => day,
         Err(_) => DateTime::parse_from_rfc3339(text)

@@ -13,15 +13,13 @@ use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventR
 use chrono_tz::Tz;
 use shared::aws::Aws;
 use shared::clock::Clock;
-use shared::domain::identity::PersonHash;
 use shared::domain::link::{VisitPart, Visits};
 use shared::domain::order::OrderId;
 use shared::domain::outbox::OutboxMail;
 use shared::domain::redemption::Redemption;
-use shared::domain::results::Fact;
 use shared::domain::stats::{Recount, Standing, Subject};
 use shared::env::{Env, StartError};
-use shared::store::{OrderNews, Store, StoreError};
+use shared::store::{OrderNews, Store, StoreError, Told};
 
 /// What the function works with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -70,16 +68,19 @@ pub async fn handle(
     event: Event,
 ) -> Result<DynamoDbEventResponse, lambda_runtime::Error> {
     let mut latest: HashMap<Subject, Standing> = HashMap::new();
-    let mut facts: Vec<(PersonHash, Fact)> = Vec::new();
+    let mut facts = Vec::new();
     let (mut first, mut failed) = (None, None);
     for record in event.records {
         let number = record.change.sequence_number.clone();
         let number = number.ok_or("stream record without SequenceNumber")?;
         first.get_or_insert_with(|| number.clone());
         match news(state, record).await {
-            Ok(None) => {}
-            Ok(Some(News::Standing(standing))) => keep_latest(&mut latest, *standing),
-            Ok(Some(News::Fact(person, fact))) => facts.push((person, *fact)),
+            Ok(Told { standings, fact }) => {
+                for standing in standings {
+                    keep_latest(&mut latest, standing);
+                }
+                facts.extend(fact);
+            }
             Err(error) => {
                 tracing::error!(record = number, %error, "a stream record failed and comes again");
                 failed = Some(number);
@@ -110,19 +111,11 @@ fn keep_latest(latest: &mut HashMap<Subject, Standing>, standing: Standing) {
     }
 }
 
-/// What a stream record tells.
-enum News {
-    /// How a redemption, a mail or a link's visits stand.
-    Standing(Box<Standing>),
-    /// What a buyer did.
-    Fact(PersonHash, Box<Fact>),
-}
-
-/// What a stream record tells, if it is counted at all. None of what is counted is ever deleted.
-async fn news(state: &State, record: EventRecord) -> Result<Option<News>, RecordError> {
+/// What a stream record tells: nothing, if it is not counted. None of what is counted is ever deleted.
+async fn news(state: &State, record: EventRecord) -> Result<Told, RecordError> {
     let image = record.change.new_image;
     if image.is_empty() {
-        return Ok(None);
+        return Ok(Told::default());
     }
     let key = |name| match record.change.keys.get(name) {
         Some(serde_dynamo::AttributeValue::S(text)) => text.as_str(),
@@ -141,24 +134,27 @@ async fn news(state: &State, record: EventRecord) -> Result<Option<News>, Record
         }
         (Some(("visits", part)), "visits") => {
             let Some(part) = VisitPart::read(part) else {
-                return Ok(None);
+                return Ok(Told::default());
             };
             let visits: Visits = serde_dynamo::from_item(image)?;
             Some(Standing::of_visits(&part, &visits))
         }
         (Some(("order", order)), sk) => {
             let Ok(order_id) = OrderId::try_from(order.to_owned()) else {
-                return Ok(None);
+                return Ok(Told::default());
             };
             let Some(news) = OrderNews::of(sk, image)? else {
-                return Ok(None);
+                return Ok(Told::default());
             };
-            let fact = state.store.fact_of(&order_id, news, now).await?;
-            return Ok(fact.map(|(person, fact)| News::Fact(person, Box::new(fact))));
+            let told = state.store.told_by(&order_id, news, state.zone, now);
+            return Ok(told.await?);
         }
         _ => None,
     };
-    Ok(standing.map(|standing| News::Standing(Box::new(standing))))
+    Ok(Told {
+        fact: None,
+        standings: standing.into_iter().collect(),
+    })
 }
 
 fn response(failed: Option<String>) -> DynamoDbEventResponse {

@@ -1,4 +1,5 @@
-//! Statistics: what each redemption, each mail and each link's visits add to the sums of its promotion, day and channel.
+//! Statistics: what each redemption, each mail and each link's visits add to the sums of its promotion, day and channel, and each
+//! order to those of its products.
 //!
 //! Nothing is counted by event. What an order adds is a function of its record as it stands, and beside the sums stands what
 //! was added for it, and of which version of the record. So a version that was seen before, or is older, adds nothing; a newer
@@ -21,6 +22,7 @@ use super::order::OrderId;
 use super::outbox::{MailId, MailState, OutboxMail};
 use super::redemption::{RedeemedCode, Redemption, RedemptionStatus};
 use super::results::{ArmFigures, ArmRow, ArmShare};
+use super::sales::{SalesFigures, SalesRow, SalesShare};
 
 figures! {
     /// Sums, or changes of sums. Amounts are in minor units; a sum of many of the largest amounts needs more than 64 bits.
@@ -80,6 +82,8 @@ pub enum Subject {
     Mail(MailId),
     /// A part of a link's visits of a day.
     Visits(VisitPart),
+    /// A part of what an order sold, by its number.
+    Sales(OrderId, u32),
 }
 
 /// What was added for one subject.
@@ -94,6 +98,9 @@ pub struct Counted {
     /// What it added to arms of follow-ups, at most once to a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arms: Vec<ArmShare>,
+    /// What it added to sales, at most once to a row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sales: Vec<SalesShare>,
 }
 
 /// What one subject adds to one row.
@@ -144,23 +151,31 @@ pub struct Standing {
     pub shares: Vec<Share>,
     /// What it adds to arms of follow-ups.
     pub arms: Vec<ArmShare>,
+    /// What it adds to sales.
+    pub sales: Vec<SalesShare>,
     /// Who bought with it.
     pub buyers: Vec<(Buyer, FirstBuy)>,
 }
 
 impl Standing {
+    /// A subject that adds nothing.
+    pub fn new(subject: Subject, version: u64) -> Self {
+        Self {
+            subject,
+            version,
+            shares: Vec::new(),
+            arms: Vec::new(),
+            sales: Vec::new(),
+            buyers: Vec::new(),
+        }
+    }
+
     /// What a record adds. `origins` says of each of its codes, in order, where it was handed out.
     ///
     /// A hold adds nothing but what it draws, since nobody has paid. A cancelled order stays a redemption, and a cancelled one,
     /// without revenue and discount. An order under two promotions counts for both, with all it came to.
     pub fn of_redemption(record: &Redemption, zone: Tz, origins: &[Origin]) -> Self {
-        let mut standing = Self {
-            subject: Subject::Order(record.order_id.clone()),
-            version: record.version,
-            shares: Vec::new(),
-            arms: Vec::new(),
-            buyers: Vec::new(),
-        };
+        let mut standing = Self::new(Subject::Order(record.order_id.clone()), record.version);
         let Some(redeemed) = &record.redeemed else {
             return standing;
         };
@@ -249,13 +264,11 @@ impl Standing {
             };
             ArmShare { row, figures }
         });
-        Some(Self {
-            subject: Subject::Mail(mail.id.clone()),
-            version: version + heard + VERSIONS_OF_A_TRY * u64::from(mail.resends),
-            shares: shares.into_iter().collect(),
-            arms: arms.into_iter().collect(),
-            buyers: Vec::new(),
-        })
+        let version = version + heard + VERSIONS_OF_A_TRY * u64::from(mail.resends);
+        let mut standing = Self::new(Subject::Mail(mail.id.clone()), version);
+        standing.shares.extend(shares);
+        standing.arms.extend(arms);
+        Some(standing)
     }
 }
 
@@ -276,13 +289,9 @@ impl Standing {
             link: Some(part.slug.clone()),
         };
         let of_link = Share { row: link, figures };
-        Self {
-            subject: Subject::Visits(part.clone()),
-            version: counted.visits,
-            shares: vec![share(&counted.promotion_id, Some(place), figures), of_link],
-            arms: Vec::new(),
-            buyers: Vec::new(),
-        }
+        let mut standing = Self::new(Subject::Visits(part.clone()), counted.visits);
+        standing.shares = vec![share(&counted.promotion_id, Some(place), figures), of_link];
+        standing
     }
 }
 
@@ -361,6 +370,8 @@ pub struct Plan {
     pub rows: BTreeMap<Row, Figures>,
     /// How the sums of arms change, in the same way.
     pub arms: BTreeMap<ArmRow, ArmFigures>,
+    /// How sales change, in the same way.
+    pub sales: BTreeMap<SalesRow, SalesFigures>,
 }
 
 /// Which versions are counted.
@@ -383,6 +394,7 @@ impl Plan {
                 times: before.map_or(1, |before| before.times.saturating_add(1)),
                 shares: standing.shares.clone(),
                 arms: standing.arms.clone(),
+                sales: standing.sales.clone(),
             };
             let news = match before {
                 None => true,
@@ -396,8 +408,12 @@ impl Plan {
                 continue;
             }
             let same = |before: &Counted| {
-                (before.version, &before.shares, &before.arms)
-                    == (counted.version, &counted.shares, &counted.arms)
+                let times = before.times;
+                *before
+                    == Counted {
+                        times,
+                        ..counted.clone()
+                    }
             };
             if !before.is_some_and(same) {
                 let old = before.map_or(&[][..], |before| before.shares.as_slice());
@@ -407,6 +423,10 @@ impl Plan {
                 let old = before.map_or(&[][..], |before| before.arms.as_slice());
                 for (row, figures) in difference(old, &counted.arms) {
                     *plan.arms.entry(row).or_default() += figures;
+                }
+                let old = before.map_or(&[][..], |before| before.sales.as_slice());
+                for (row, figures) in difference(old, &counted.sales) {
+                    *plan.sales.entry(row).or_default() += figures;
                 }
                 plan.counted.push((standing.subject.clone(), counted));
             }
@@ -444,7 +464,11 @@ impl Plan {
 
     /// How many items are to be written.
     pub fn writes(&self) -> usize {
-        self.counted.len() + self.buyers.len() + self.rows.len() + self.arms.len()
+        self.counted.len()
+            + self.buyers.len()
+            + self.rows.len()
+            + self.arms.len()
+            + self.sales.len()
     }
 }
 

@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::domain::cart::Sku;
 use crate::domain::channel::Channel;
 use crate::domain::code::{FoldedWord, PromotionId, Serial};
 use crate::domain::follow_up::FollowUpId;
 use crate::domain::identity::PersonHash;
 use crate::domain::link::{Slug, VisitPart};
+use crate::domain::money::Currency;
 use crate::domain::order::{OrderEventKind, OrderId, Source};
 use crate::domain::outbox::MailId;
 use crate::domain::results::ArmRow;
+use crate::domain::sales::SalesRow;
 use crate::domain::stats::{Place, Row, Subject};
 
 /// Partition and sort key of one item.
@@ -358,7 +361,7 @@ pub(super) fn person_mail(person: &PersonHash, mail: &MailId) -> Key {
 }
 
 /// What the sort key of what was counted is.
-pub(super) const COUNTED: &str = "counted";
+const COUNTED: &str = "counted";
 
 /// What was added to the statistics for an order, a mail or visits; beside them, in their partition.
 pub(super) fn counted(subject: &Subject) -> Key {
@@ -366,8 +369,52 @@ pub(super) fn counted(subject: &Subject) -> Key {
         Subject::Order(order) => order_partition(order),
         Subject::Mail(mail) => format!("mail#{mail}"),
         Subject::Visits(part) => visits(part).pk,
+        Subject::Sales(order, part) => {
+            return Key::new(
+                order_partition(order),
+                format!("{SALES_COUNTED_PREFIX}{part}"),
+            );
+        }
     };
     Key::new(partition, COUNTED)
+}
+
+/// Whether an item says what was added for a subject.
+pub(super) fn is_counted(key: &Key) -> bool {
+    key.sk == COUNTED || key.sk.starts_with(SALES_COUNTED_PREFIX)
+}
+
+/// What the sort keys of what was added for parts of an order's sales begin with.
+const SALES_COUNTED_PREFIX: &str = "counted#sales#";
+
+/// What the partitions of sales begin with.
+pub(super) const SALES: &str = "sales";
+
+/// Partition of a product's sales of each day, or of those of all products together.
+pub(super) fn sales_partition(currency: Currency, product: Option<&Sku>) -> String {
+    let product = product.map_or("", Sku::as_str);
+    format!("{SALES}#{}#{product}", currency.code())
+}
+
+/// Sales of a product on a day.
+pub(super) fn sales(row: &SalesRow) -> Key {
+    let partition = sales_partition(row.currency, row.product.as_ref());
+    Key::new(partition, row.day.to_string())
+}
+
+/// The row of sales whose key this is.
+pub(super) fn sales_row(key: &Key) -> Option<SalesRow> {
+    let mut parts = key.pk.splitn(3, '#');
+    let (kind, currency, product) = (parts.next()?, parts.next()?, parts.next()?);
+    let product = match product {
+        "" => None,
+        sku => Some(Sku::try_from(sku.to_owned()).ok()?),
+    };
+    (kind == SALES).then_some(SalesRow {
+        currency: Currency::try_from(currency.to_owned()).ok()?,
+        product,
+        day: key.sk.parse().ok()?,
+    })
 }
 
 /// Where a person's first redemption of a promotion was counted.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use super::cache::Ages;
 use super::keys::Key;
@@ -27,6 +28,8 @@ use crate::domain::money::Currency;
 use crate::domain::order::{OrderEventKind, OrderId};
 use crate::domain::outbox::OutboxMail;
 use crate::domain::results::{ArmFigures, ArmRow, Assigned, Book, Bought, Fact};
+use crate::domain::sales::SoldOrder;
+use crate::domain::stats::Standing;
 
 /// A version of a follow-up never changes; one that is not known yet is looked for.
 const VERSION_AGE: Ages = Ages {
@@ -43,6 +46,15 @@ pub enum OrderNews {
     Cancelled,
     /// A follow-up has dealt with it.
     Marked(OrderMarker),
+}
+
+/// What an item of the table says that is counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What a buyer did.
+    pub fact: Option<(PersonHash, Fact)>,
+    /// How subjects stand.
+    pub standings: Vec<Standing>,
 }
 
 /// Which kind of news an item is.
@@ -88,41 +100,62 @@ impl OrderNews {
     }
 }
 
+impl Told {
+    /// What it says of an order that it was completed.
+    fn of(order_id: &OrderId, seen: SeenEvent, cancelled: bool, zone: Tz) -> Self {
+        let bought = Bought {
+            order_id: order_id.clone(),
+            at: seen.received_at,
+            total: seen.total,
+            currency: seen.currency,
+            cancelled,
+        };
+        let sold = seen.currency.map(|currency| SoldOrder {
+            order_id: order_id.clone(),
+            at: seen.received_at,
+            currency,
+            products: seen.products,
+            cancelled,
+        });
+        Self {
+            fact: seen.person.map(|person| (person, Fact::Bought(bought))),
+            standings: sold.map(|sold| sold.standings(zone)).unwrap_or_default(),
+        }
+    }
+}
+
 impl Store {
-    /// What news of an order say of its buyer, with what the table knows besides; `None` if they say nothing.
+    /// What news of an order say, with what the table knows besides.
     ///
     /// A tombstone names no buyer, and may come before or after the order: whichever is looked at last, by a strongly consistent
     /// read, finds the other.
     ///
     /// # Errors
     /// [`StoreError`] if the table does not answer.
-    pub async fn fact_of(
+    pub async fn told_by(
         &self,
         order_id: &OrderId,
         news: OrderNews,
+        zone: Tz,
         now: DateTime<Utc>,
-    ) -> Result<Option<(PersonHash, Fact)>, StoreError> {
-        let bought = |seen: SeenEvent, cancelled: bool| {
-            let order = Bought {
-                order_id: order_id.clone(),
-                at: seen.received_at,
-                total: seen.total,
-                currency: seen.currency,
-                cancelled,
-            };
-            Some((seen.person?, Fact::Bought(order)))
-        };
+    ) -> Result<Told, StoreError> {
         match news {
-            OrderNews::Completed(seen) if seen.person.is_none() => Ok(None),
+            OrderNews::Completed(seen) if seen.person.is_none() && seen.products.is_empty() => {
+                Ok(Told::default())
+            }
             OrderNews::Completed(seen) => {
                 let cancelled = self.tombstone(order_id).await?.is_some();
-                Ok(bought(seen, cancelled))
+                Ok(Told::of(order_id, seen, cancelled, zone))
             }
             OrderNews::Cancelled => {
                 let seen = self.completed_event(order_id).await?;
-                Ok(seen.and_then(|seen| bought(seen, true)))
+                let told = seen.map(|seen| Told::of(order_id, seen, true, zone));
+                Ok(told.unwrap_or_default())
             }
-            OrderNews::Marked(marker) => self.assignment_of(order_id, marker, now).await,
+            OrderNews::Marked(marker) => Ok(Told {
+                fact: self.assignment_of(order_id, marker, now).await?,
+                ..Told::default()
+            }),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::domain::identity::PersonHash;
 use crate::domain::money::{Amount, Currency};
 use crate::domain::order::{OrderEvent, OrderEventKind, OrderId, Source};
 use crate::domain::outbox::OutboxMail;
+use crate::domain::sales::Sold;
 
 /// An event about an order. Of several of one kind, the first that was worked off; of its buyer only the keyed hash is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct SeenEvent {
     /// Whether no other completed order of the buyer was known when it was seen, but for cancelled ones.
     #[serde(default)]
     pub first_order: bool,
+    /// What a completed order sold, as far as the shop said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub products: Vec<Sold>,
 }
 
 impl SeenEvent {
@@ -44,6 +48,10 @@ impl SeenEvent {
             total: order.total,
             currency: order.currency,
             first_order: true,
+            products: match order.kind {
+                OrderEventKind::Completed => Sold::of(&order.lines),
+                OrderEventKind::Cancelled | OrderEventKind::Refunded => Vec::new(),
+            },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Statistics: sums of each promotion by day and channel, and beside each order and mail what was added for it.
+//! Statistics: sums of each promotion by day and channel and of each product by day, and beside each order and mail what was added
+//! for it.
 //!
 //! One transaction changes both, under the condition that what was added before is still of the version that was read. That
 //! one condition decides: a stream record that comes twice, late, out of its batch or from the start again finds its version
@@ -324,5 +325,7 @@ fn actions(plan: &Plan, known: &Known) -> Result<Vec<Action>, StoreError> {
     actions.extend(rows.map(|(row, figures)| sums::add(keys::stats(row), figures)));
     let arms = plan.arms.iter();
     actions.extend(arms.map(|(row, figures)| sums::add(keys::arm(row), figures)));
+    let sales = plan.sales.iter();
+    actions.extend(sales.map(|(row, figures)| sums::add(keys::sales(row), figures)));
     Ok(actions)
 }

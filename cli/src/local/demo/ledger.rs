@@ -14,6 +14,8 @@ pub struct Ledger {
     pub follow_ups: BTreeMap<&'static str, String>,
     /// All orders, in the order in which they were planned.
     pub sales: Vec<Sale>,
+    /// Orders that the shop told of and nobody bought at the checkout.
+    pub unasked: Vec<Completed>,
     /// Who bought, by address.
     pub buyers: BTreeMap<String, Buyer>,
     /// Who asked to be forgotten, and when.
@@ -59,6 +61,19 @@ pub struct Completed {
     pub at: DateTime<Utc>,
     /// What it came to, in yen.
     pub total: u64,
+    /// What it sold; nothing if the shop's provider does not say.
+    pub lines: Vec<SoldLine>,
+}
+
+/// A line of a paid order.
+#[derive(Clone, Debug)]
+pub struct SoldLine {
+    /// Of which product.
+    pub sku: String,
+    /// How many.
+    pub quantity: u64,
+    /// What one cost, in yen.
+    pub unit_price: u64,
 }
 
 /// A mail that SES took.

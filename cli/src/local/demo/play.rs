@@ -9,13 +9,15 @@ use shared::domain::follow_up::FollowUp;
 use shared::domain::identity::Email;
 use shared::domain::order::OrderEventKind;
 
-use super::ledger::{Buyer, Completed, Ledger, Mailed, Sale, Visit};
+use super::ledger::{Buyer, Completed, Ledger, Mailed, Sale, SoldLine, Visit};
+use super::oddities::{send_unasked, send_unreadable};
 use super::offers::{self, ADS, LINKS, THANKS, WORDS};
 use super::shop::{Shop, text};
 use super::story::{Act, Code, Fate, Order, Person, Story, TIMES, channel};
 use super::{Calendar, DemoError, Progress};
+use crate::args::Provider;
 use crate::local::inbox::Mail;
-use crate::orders::sample::{Line, Sale as Told, Webhook};
+use crate::orders::sample::{Line, Sale as Told};
 
 /// Addresses tried until one falls into the arm that the story asks for. The rarest is one of five: this many miss it once in 10^19.
 const ADDRESSES: usize = 200;
@@ -254,8 +256,11 @@ impl Play {
                     let email = self.address(person).to_owned();
                     self.ledger.forgotten.insert(email, self.shop.now());
                 }
-                Act::Unreadable => self.send_unreadable().await?,
-                Act::Unasked => self.send_unasked().await?,
+                Act::Unreadable => send_unreadable(&self.shop).await?,
+                Act::Unasked => {
+                    let order = send_unasked(&self.shop).await?;
+                    self.ledger.unasked.push(order);
+                }
                 Act::Switch(..) | Act::PauseWelcome | Act::Visit(..) | Act::Buy(_) => {}
             }
         }
@@ -407,7 +412,20 @@ impl Play {
                 OrderEventKind::Completed,
             )
             .await?;
-        sale.completed = Some(Completed { at, total });
+        let lines = order
+            .cart
+            .iter()
+            .map(|((sku, unit_price), quantity)| SoldLine {
+                sku: (*sku).to_owned(),
+                quantity: *quantity,
+                unit_price: *unit_price,
+            });
+        let lines = match person.provider {
+            // It names no lines in what it sends.
+            Provider::Stripe => Vec::new(),
+            Provider::Standard | Provider::Shopify | Provider::Woocommerce => lines.collect(),
+        };
+        sale.completed = Some(Completed { at, total, lines });
         Ok(sale)
     }
 
@@ -551,23 +569,6 @@ impl Play {
             *known = sale;
         }
         Ok(())
-    }
-
-    /// A shop's update went wrong: the amount is a text, which nobody can take for yen.
-    async fn send_unreadable(&self) -> Result<(), DemoError> {
-        let body = json!({"type": "order.completed", "data": {"order_id": "OT-9001", "currency": "JPY", "total": "4,980円"}});
-        let webhook = Webhook::standard("msg_unreadable", body.to_string(), self.shop.now());
-        self.shop.webhook(webhook).await
-    }
-
-    /// An order taken by telephone lists a word whose promotion is over. Its buyer left no address.
-    async fn send_unasked(&self) -> Result<(), DemoError> {
-        let body = json!({"type": "order.completed", "data": {
-            "order_id": "TEL-0007", "currency": "JPY", "total": 4_340, "codes": ["SANTEN"], "customer": {},
-            "lines": [{"sku": "SENCHA-UJI-100", "quantity": 3, "unit_price": 1_280}],
-        }});
-        let webhook = Webhook::standard("msg_unasked", body.to_string(), self.shop.now());
-        self.shop.webhook(webhook).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod act;
 mod charts;
 mod codes;
+mod comparison;
 mod csv;
 mod edit;
 mod list;

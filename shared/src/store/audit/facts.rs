@@ -102,7 +102,7 @@ pub(super) struct ShardFact {
 /// What an item says, or its key if it cannot be read.
 pub(super) fn fact(item: &Item) -> Result<Fact, Key> {
     let key = Key::of(item).ok_or_else(nowhere)?;
-    if key.sk == keys::COUNTED {
+    if keys::is_counted(&key) {
         return Ok(Fact::Other);
     }
     read_fact(&key, item).ok_or(key)
@@ -116,7 +116,7 @@ fn nowhere() -> Key {
 }
 
 /// Kinds of items that nothing is compared with.
-const UNCOMPARED: [&str; 12] = [
+const UNCOMPARED: [&str; 13] = [
     keys::API_KEYS,
     keys::SENDING,
     keys::WATCH,
@@ -128,6 +128,7 @@ const UNCOMPARED: [&str; 12] = [
     "stats",
     "buyer-orders",
     "results",
+    keys::SALES,
     keys::LINKS,
 ];
 

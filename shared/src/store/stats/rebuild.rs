@@ -7,14 +7,14 @@ use chrono_tz::Tz;
 
 use crate::domain::code::PromotionId;
 use crate::domain::follow_up::FollowUpId;
-use crate::domain::identity::PersonHash;
 use crate::domain::outbox::OutboxMail;
 use crate::domain::redemption::Redemption;
-use crate::domain::results::{ArmFigures, ArmRow, Book, Fact};
+use crate::domain::results::{ArmFigures, ArmRow, Book};
+use crate::domain::sales::{SalesFigures, SalesRow};
 use crate::domain::stats::{Counted, Figures, FirstBuy, Recount, Row, Standing};
 use crate::store::keys::{self, Key};
 use crate::store::sums::{Sums, corrections};
-use crate::store::{Item, OrderNews, Store, StoreError, read};
+use crate::store::{Item, OrderNews, Store, StoreError, Told, read};
 
 /// Looks at rows that kept changing while they were held against the ledger.
 const LOOKS: u32 = 4;
@@ -24,7 +24,7 @@ const BEHIND_ALL: &str = "~";
 /// What a rebuilding did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsRebuilt {
-    /// Redemptions, mails and parts of links' visits read.
+    /// Redemptions, mails, sales of orders and parts of links' visits read.
     pub records: usize,
     /// Of these, added otherwise than before.
     pub recounted: usize,
@@ -38,12 +38,22 @@ pub struct StatsRebuilt {
 type Rows<T> = BTreeMap<Row, T>;
 /// The same of arms.
 type Arms<T> = BTreeMap<ArmRow, T>;
+/// The same of sales.
+type Sales<T> = BTreeMap<SalesRow, T>;
 
 /// What has rows.
 #[derive(Default)]
 struct Owners {
     promotions: BTreeSet<PromotionId>,
     follow_ups: BTreeSet<FollowUpId>,
+}
+
+/// What was added to each row.
+#[derive(Default)]
+struct Added {
+    rows: Rows<Figures>,
+    arms: Arms<ArmFigures>,
+    sales: Sales<SalesFigures>,
 }
 
 impl Store {
@@ -66,7 +76,9 @@ impl Store {
             let (items, next) = self.scan_page(start).await?;
             let (mut standings, mut facts) = (Vec::new(), Vec::new());
             for item in items {
-                facts.extend(self.fact_in(&item, now).await?);
+                let told = self.told_in(&item, zone, now).await?;
+                facts.extend(told.fact);
+                standings.extend(told.standings);
                 standings.extend(self.standing_in(item, zone, now, &mut owners).await?);
             }
             report.records = report.records.saturating_add(standings.len());
@@ -123,22 +135,18 @@ impl Store {
         Ok(standing)
     }
 
-    /// What an item says of a buyer, if it says anything.
-    async fn fact_in(
-        &self,
-        item: &Item,
-        now: DateTime<Utc>,
-    ) -> Result<Option<(PersonHash, Fact)>, StoreError> {
+    /// What an item says as news of an order, if it is any.
+    async fn told_in(&self, item: &Item, zone: Tz, now: DateTime<Utc>) -> Result<Told, StoreError> {
         let Some(key) = Key::of(item) else {
-            return Ok(None);
+            return Ok(Told::default());
         };
         let Some(order_id) = keys::order_id(&key.pk).filter(|_| OrderNews::is_at(&key.sk)) else {
-            return Ok(None);
+            return Ok(Told::default());
         };
         let news = OrderNews::of(&key.sk, item.clone());
         match news.map_err(|error| StoreError::Corrupt(error.to_string()))? {
-            Some(news) => self.fact_of(&order_id, news, now).await,
-            None => Ok(None),
+            Some(news) => self.told_by(&order_id, news, zone, now).await,
+            None => Ok(Told::default()),
         }
     }
 
@@ -152,13 +160,15 @@ impl Store {
         for id in &owners.follow_ups {
             arms_stand.extend(self.arm_rows(id, None).await?);
         }
-        let (should, arms_should) = self.added().await?;
-        let promotions = should.keys().map(|row| row.promotion_id.clone());
+        let sales_stand = self.sales_rows().await?;
+        let should = self.added().await?;
+        let promotions = should.rows.keys().map(|row| row.promotion_id.clone());
         owners.promotions.extend(promotions);
-        let follow_ups = arms_should.keys().map(|row| row.follow_up_id.clone());
+        let follow_ups = should.arms.keys().map(|row| row.follow_up_id.clone());
         owners.follow_ups.extend(follow_ups);
-        let mut repairs = corrections(&stand, &should, keys::stats);
-        repairs.extend(corrections(&arms_stand, &arms_should, keys::arm));
+        let mut repairs = corrections(&stand, &should.rows, keys::stats);
+        repairs.extend(corrections(&arms_stand, &should.arms, keys::arm));
+        repairs.extend(corrections(&sales_stand, &should.sales, keys::sales));
         let (mut repaired, mut open) = (0_usize, 0_usize);
         for repair in repairs {
             match self.decide(&[repair]).await? {
@@ -169,19 +179,39 @@ impl Store {
         Ok((repaired, open))
     }
 
+    /// All sales as they stand, read before what was added to them.
+    async fn sales_rows(&self) -> Result<Sales<Sums<SalesFigures>>, StoreError> {
+        let mut rows = Sales::new();
+        let mut start = None;
+        loop {
+            let (items, next) = self.scan_page(start).await?;
+            rows.extend(items.iter().filter_map(|item| {
+                let row = keys::sales_row(&Key::of(item)?)?;
+                Some((row, Sums::of(item)))
+            }));
+            start = next;
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
     /// What was added to each row for all records, mails and buyers.
-    async fn added(&self) -> Result<(Rows<Figures>, Arms<ArmFigures>), StoreError> {
-        let (mut rows, mut arms) = (Rows::<Figures>::new(), Arms::<ArmFigures>::new());
+    async fn added(&self) -> Result<Added, StoreError> {
+        let mut added = Added::default();
         let mut start = None;
         loop {
             let (items, next) = self.scan_page(start).await?;
             for item in items {
                 let Some(key) = Key::of(&item) else { continue };
                 let mut shares = Vec::new();
-                if key.sk == keys::COUNTED {
+                if keys::is_counted(&key) {
                     let counted: Counted = read(item)?;
                     for share in counted.shares {
-                        *rows.entry(share.row).or_default() += share.figures;
+                        *added.rows.entry(share.row).or_default() += share.figures;
+                    }
+                    for share in counted.sales {
+                        *added.sales.entry(share.row).or_default() += share.figures;
                     }
                     shares = counted.arms;
                 } else if key.sk == keys::BOOK {
@@ -194,15 +224,15 @@ impl Store {
                         place: Some(first.place),
                         link: None,
                     };
-                    rows.entry(row).or_default().buyers += 1;
+                    added.rows.entry(row).or_default().buyers += 1;
                 }
                 for share in shares {
-                    *arms.entry(share.row).or_default() += share.figures;
+                    *added.arms.entry(share.row).or_default() += share.figures;
                 }
             }
             start = next;
             if start.is_none() {
-                return Ok((rows, arms));
+                return Ok(added);
             }
         }
     }

@@ -10,6 +10,7 @@ use shared::domain::stats::Figures;
 use shared::store::Known;
 
 use super::charts::{burn_chart, discount_chart, redemptions_chart};
+use super::comparison;
 use super::find;
 use super::parts::{Budget, Tab, path, sentences, summary_card, tabs, window};
 use crate::State;
@@ -198,6 +199,7 @@ async fn results(
     let lang = visit.lang;
     let promotion = standing.promotion();
     let total = standing.sums.total();
+    let compared = comparison::card(&state, &visit, promotion).await?;
     let body = html! {
         div .columns {
             div .stack {
@@ -208,6 +210,7 @@ async fn results(
                     div .card { (burn_chart(promotion, budget, &standing.sums, &visit)) }
                 }
                 (all_figures(promotion, &total, &standing.sums, lang))
+                (compared)
             }
             (summary_card(promotion, &visit))
         }
