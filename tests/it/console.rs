@@ -7,6 +7,7 @@ mod guard;
 mod hostile;
 mod mails;
 mod orders;
+mod overview;
 mod promotions;
 mod settings;
 

@@ -1,5 +1,7 @@
 //! The first page: what needs somebody, today, what runs, the latest month.
 
+mod waiting;
+
 use std::collections::{BTreeMap, HashMap};
 
 use axum::Router;
@@ -59,8 +61,9 @@ async fn overview(Shared(state): Shared<State>, visit: Visit) -> Result<Response
     }
     let pause = state.store.sending_pause().await?;
     let stopped = pause.map(|pause| pause.reason.as_str());
+    let waiting = Box::pin(waiting::matters(&state, &visit)).await?;
     let body = html! {
-        (attention(&facts, stopped, &state, &visit))
+        (attention(&facts, waiting, stopped, &state, &visit))
         (today(&facts, &visit))
         (running(&facts, &visit))
         (month(&facts, &visit))
@@ -156,9 +159,15 @@ struct Matter {
     text: Markup,
 }
 
-fn attention(facts: &Facts, stopped: Option<&str>, state: &State, visit: &Visit) -> Markup {
+fn attention(
+    facts: &Facts,
+    waiting: Vec<Matter>,
+    stopped: Option<&str>,
+    state: &State,
+    visit: &Visit,
+) -> Markup {
     let lang = visit.lang;
-    let mut matters = Vec::new();
+    let mut matters = waiting;
     for known in &facts.promotions {
         matters.extend(matters_of(&known.promotion, facts, visit));
     }
