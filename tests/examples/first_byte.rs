@@ -24,6 +24,8 @@ async fn main() {
         large,
         follow_up,
     } = &open_shop(&stack, count).await;
+    // What products sold is compared once a promotion's first day is over.
+    stack.advance("P3D").await;
     let cookie = sign_in(&stack).await;
     let pages = [
         "/console/sign-in".to_owned(),
@@ -34,6 +36,7 @@ async fn main() {
         format!("/console/promotions/{id}"),
         format!("/console/promotions/{id}/codes"),
         format!("/console/promotions/{id}/channels"),
+        format!("/console/promotions/{large}"),
         format!("/console/promotions/{large}/terms"),
         "/console/channels".to_owned(),
         "/console/follow-ups".to_owned(),

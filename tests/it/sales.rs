@@ -81,7 +81,7 @@ impl Life {
         let mut orders = Vec::new();
         for day in 0..DAYS {
             if day == BEGINS {
-                let products = json!({"products": {"include": PRODUCTS[..3], "exclude": ["POT"]}});
+                let products = json!({"products": {"include": ["TEA", "CUP", "POT", "TEA"], "exclude": ["POT"]}});
                 listed = stack.promotion(products).await;
                 all_but = stack
                     .promotion(json!({"products": {"exclude": ["CUP"]}}))

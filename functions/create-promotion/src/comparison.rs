@@ -1,6 +1,6 @@
 //! `GET /v1/promotions/{id}/comparison`: what its products sold since it began, beside as many days before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -219,15 +219,21 @@ struct Listed<'a> {
 
 impl<'a> Listed<'a> {
     fn of(products: &'a Products) -> Self {
-        let excluded = products.exclude.as_deref().unwrap_or_default();
+        // A list may name a product twice.
+        let each = |list: &'a [Sku]| -> Vec<&'a Sku> {
+            let mut seen = HashSet::new();
+            list.iter().filter(|sku| seen.insert(*sku)).collect()
+        };
         let Some(included) = &products.include else {
+            let excluded = each(products.exclude.as_deref().unwrap_or_default());
+            let excluded = excluded.into_iter().take(MAX_PRODUCTS);
             return Self {
                 number: None,
                 added: vec![None],
-                taken_off: excluded.iter().take(MAX_PRODUCTS).map(Some).collect(),
+                taken_off: excluded.map(Some).collect(),
             };
         };
-        let skus: Vec<&Sku> = included.iter().collect();
+        let skus = each(included);
         let eligible = products.eligible(&skus);
         let mut skus: Vec<&Sku> = skus
             .into_iter()
@@ -299,7 +305,7 @@ mod tests {
             Some(skus.collect::<Result<Vec<_>, _>>().unwrap())
         };
         let both = Products {
-            include: skus(&["A", "B", "C"]),
+            include: skus(&["A", "B", "C", "A"]),
             exclude: skus(&["B"]),
         };
         let listed = Listed::of(&both);
@@ -312,7 +318,7 @@ mod tests {
         assert_eq!((listed.number, said), (Some(2), vec!["A", "C"]));
         let all_but = Products {
             include: None,
-            exclude: skus(&["B"]),
+            exclude: skus(&["B", "B"]),
         };
         let listed = Listed::of(&all_but);
         assert_eq!((listed.number, listed.added), (None, vec![None]));
