@@ -12,7 +12,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use integration::faults::{self, FaultProxy};
 use integration::fleet::Member;
@@ -31,6 +31,8 @@ use tokio::task::JoinSet;
 const EACH_PER_MILLE: usize = 25;
 /// How often a checkout sends an order before the test calls it stuck. Once is nearly always enough.
 const MOST_TRIES: usize = 50;
+/// What a checkout waits before it sends an order again, times how often it has sent it.
+const EACH_WAITS: Duration = Duration::from_millis(20);
 /// Orders on their way at any time, where not all race for one code.
 const AT_ONCE: usize = 50;
 /// What each code takes off the cart of [`redemption`].
@@ -125,7 +127,7 @@ impl Fleet {
     async fn decide(&self, order: &Order, first: usize) -> Answer {
         let path = format!("/v1/redemptions/{}", order.id);
         let members = self.members.iter().cycle().skip(first % self.members.len());
-        for Member { caller, .. } in members.take(MOST_TRIES) {
+        for (tries, Member { caller, .. }) in (1..).zip(members.take(MOST_TRIES)) {
             self.sent.fetch_add(1, Ordering::Relaxed);
             let request = caller.request(Method::PUT, &path).bearer_auth(CHECKOUT_KEY);
             let answer = caller.send(request.json(&order.body)).await;
@@ -133,6 +135,8 @@ impl Fleet {
                 return answer;
             }
             self.undecided.fetch_add(1, Ordering::Relaxed);
+            // On a machine that others keep busy, asking at once again only keeps it so.
+            tokio::time::sleep(EACH_WAITS * tries).await;
         }
         panic!(
             "seed {}: order {} stays undecided, as {:?} of {:?} calls were",
