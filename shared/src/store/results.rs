@@ -348,33 +348,19 @@ impl Store {
         id: &FollowUpId,
         experiment: u64,
     ) -> Result<HashMap<String, ArmFigures>, StoreError> {
-        let rows = self.arm_rows(id, Some(experiment)).await?;
-        Ok(rows
-            .into_iter()
-            .map(|(row, sums)| (row.arm, sums.figures))
-            .collect())
-    }
-
-    /// The rows of a follow-up's arms, of one experiment or of all.
-    pub(super) async fn arm_rows(
-        &self,
-        id: &FollowUpId,
-        experiment: Option<u64>,
-    ) -> Result<Vec<(ArmRow, Sums<ArmFigures>)>, StoreError> {
-        let partition = keys::results_partition(id);
-        let request = match experiment {
-            None => self.query("pk = :pk", &partition),
-            Some(experiment) => self
-                .query("pk = :pk AND begins_with(sk, :prefix)", &partition)
-                .expression_attribute_values(
-                    ":prefix",
-                    AttributeValue::S(keys::results_prefix(experiment)),
-                ),
-        };
+        let request = self
+            .query(
+                "pk = :pk AND begins_with(sk, :prefix)",
+                &keys::results_partition(id),
+            )
+            .expression_attribute_values(
+                ":prefix",
+                AttributeValue::S(keys::results_prefix(experiment)),
+            );
         let items = every_item(request).await?;
         let rows = items.iter().filter_map(|item| {
-            let key = Key::of(item)?;
-            Some((keys::arm_row(id, &key.sk)?, Sums::of(item)))
+            let row = keys::arm_row(id, &Key::of(item)?.sk)?;
+            Some((row.arm, Sums::of(item).figures))
         });
         Ok(rows.collect())
     }

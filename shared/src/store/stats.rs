@@ -231,16 +231,21 @@ impl Store {
         from: NaiveDate,
         to: NaiveDate,
     ) -> Result<Vec<(Place, Figures)>, StoreError> {
-        let behind = to.succ_opt().unwrap_or(to);
-        let rows = self
-            .stats_between(id, &keys::stats_day(from), &keys::stats_day(behind))
-            .await?;
-        let placed = rows
-            .into_iter()
-            .map(|(row, sums)| (row.place, sums.figures));
-        Ok(placed
-            .filter_map(|(place, figures)| Some((place?, figures)))
-            .collect())
+        let behind = keys::stats_day(to.succ_opt().unwrap_or(to));
+        let request = self
+            .query(
+                "pk = :pk AND sk BETWEEN :first AND :behind",
+                &keys::stats_partition(id),
+            )
+            .expression_attribute_values(":first", AttributeValue::S(keys::stats_day(from)))
+            .expression_attribute_values(":behind", AttributeValue::S(behind.clone()));
+        let items = every_item(request).await?;
+        let rows = items.iter().filter_map(|item| {
+            let key = Key::of(item).filter(|key| key.sk < behind)?;
+            let row = keys::stats_row(id, &key.sk)?;
+            Some((row.place?, Sums::of(item).figures))
+        });
+        Ok(rows.collect())
     }
 
     /// What a promotion without budget and use limit has given away, as counted so far.
@@ -264,28 +269,6 @@ impl Store {
             .map(Sums::of)
             .unwrap_or_default()
             .figures)
-    }
-
-    /// All sums whose sort keys are from `first` up to, but not including, `behind`.
-    async fn stats_between(
-        &self,
-        id: &PromotionId,
-        first: &str,
-        behind: &str,
-    ) -> Result<Vec<(Row, Sums<Figures>)>, StoreError> {
-        let request = self
-            .query(
-                "pk = :pk AND sk BETWEEN :first AND :behind",
-                &keys::stats_partition(id),
-            )
-            .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
-            .expression_attribute_values(":behind", AttributeValue::S(behind.to_owned()));
-        let items = every_item(request).await?;
-        let rows = items.iter().filter_map(|item| {
-            let key = Key::of(item).filter(|key| key.sk.as_str() < behind)?;
-            Some((keys::stats_row(id, &key.sk)?, Sums::of(item)))
-        });
-        Ok(rows.collect())
     }
 }
 

@@ -1,12 +1,10 @@
 //! Statistics from the ledger: counts every record anew, then holds each row against what was added for records, mails, visits and buyers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::domain::code::PromotionId;
-use crate::domain::follow_up::FollowUpId;
 use crate::domain::outbox::OutboxMail;
 use crate::domain::redemption::Redemption;
 use crate::domain::results::{ArmFigures, ArmRow, Book};
@@ -18,8 +16,6 @@ use crate::store::{Item, OrderNews, Store, StoreError, Told, read};
 
 /// Looks at rows that kept changing while they were held against the ledger.
 const LOOKS: u32 = 4;
-/// Behind every sort key of a row.
-const BEHIND_ALL: &str = "~";
 
 /// What a rebuilding did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,26 +30,20 @@ pub struct StatsRebuilt {
     pub open: usize,
 }
 
-/// Rows as they stand and as they should.
-type Rows<T> = BTreeMap<Row, T>;
-/// The same of arms.
-type Arms<T> = BTreeMap<ArmRow, T>;
-/// The same of sales.
-type Sales<T> = BTreeMap<SalesRow, T>;
-
-/// What has rows.
+/// Every row as it stands.
 #[derive(Default)]
-struct Owners {
-    promotions: BTreeSet<PromotionId>,
-    follow_ups: BTreeSet<FollowUpId>,
+struct Stand {
+    rows: BTreeMap<Row, Sums<Figures>>,
+    arms: BTreeMap<ArmRow, Sums<ArmFigures>>,
+    sales: BTreeMap<SalesRow, Sums<SalesFigures>>,
 }
 
-/// What was added to each row.
+/// What was added to each row, which is what it should say.
 #[derive(Default)]
 struct Added {
-    rows: Rows<Figures>,
-    arms: Arms<ArmFigures>,
-    sales: Sales<SalesFigures>,
+    rows: BTreeMap<Row, Figures>,
+    arms: BTreeMap<ArmRow, ArmFigures>,
+    sales: BTreeMap<SalesRow, SalesFigures>,
 }
 
 impl Store {
@@ -70,7 +60,6 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<StatsRebuilt, StoreError> {
         let mut report = StatsRebuilt::default();
-        let mut owners = Owners::default();
         let mut start = None;
         loop {
             let (items, next) = self.scan_page(start).await?;
@@ -79,7 +68,7 @@ impl Store {
                 let told = self.told_in(&item, zone, now).await?;
                 facts.extend(told.fact);
                 standings.extend(told.standings);
-                standings.extend(self.standing_in(item, zone, now, &mut owners).await?);
+                standings.extend(self.standing_in(item, zone, now).await?);
             }
             report.records = report.records.saturating_add(standings.len());
             let recounted = self.count(&standings, Recount::Same).await?;
@@ -91,7 +80,7 @@ impl Store {
             }
         }
         for _ in 0..LOOKS {
-            let (repaired, open) = self.look_at_rows(&mut owners).await?;
+            let (repaired, open) = self.look_at_rows().await?;
             report.repaired = report.repaired.saturating_add(repaired);
             report.open = open;
             if open == 0 {
@@ -101,20 +90,17 @@ impl Store {
         Ok(report)
     }
 
-    /// How a redemption, a mail or a link's visits stand, if the item is one; notes promotions that have statistics.
+    /// How a redemption, a mail or a link's visits stand, if the item is one.
     async fn standing_in(
         &self,
         item: Item,
         zone: Tz,
         now: DateTime<Utc>,
-        owners: &mut Owners,
     ) -> Result<Option<Standing>, StoreError> {
         let Some(key) = Key::of(&item) else {
             return Ok(None);
         };
-        owners.promotions.extend(keys::promotion_of_stats(&key));
-        owners.follow_ups.extend(keys::follow_up_of_results(&key));
-        let standing = match (key.pk.split_once('#'), key.sk.as_str()) {
+        Ok(match (key.pk.split_once('#'), key.sk.as_str()) {
             (Some(("order", _)), "redemption") => {
                 let record: Redemption = read(item)?;
                 Some(self.standing_of(&record, zone, now).await?)
@@ -128,11 +114,7 @@ impl Store {
                 None => None,
             },
             _ => None,
-        };
-        let shares = standing.iter().flat_map(|standing| &standing.shares);
-        let promotions = shares.map(|share| share.row.promotion_id.clone());
-        owners.promotions.extend(promotions);
-        Ok(standing)
+        })
     }
 
     /// What an item says as news of an order, if it is any.
@@ -151,24 +133,13 @@ impl Store {
     }
 
     /// Holds all rows against what was added to them: how many were set right, and how many changed meanwhile.
-    async fn look_at_rows(&self, owners: &mut Owners) -> Result<(usize, usize), StoreError> {
-        let mut stand: Rows<Sums<Figures>> = Rows::new();
-        for id in &owners.promotions {
-            stand.extend(self.stats_between(id, " ", BEHIND_ALL).await?);
-        }
-        let mut arms_stand: Arms<Sums<ArmFigures>> = Arms::new();
-        for id in &owners.follow_ups {
-            arms_stand.extend(self.arm_rows(id, None).await?);
-        }
-        let sales_stand = self.sales_rows().await?;
+    async fn look_at_rows(&self) -> Result<(usize, usize), StoreError> {
+        // In this order: whatever is added later changes its row too.
+        let stand = self.stand().await?;
         let should = self.added().await?;
-        let promotions = should.rows.keys().map(|row| row.promotion_id.clone());
-        owners.promotions.extend(promotions);
-        let follow_ups = should.arms.keys().map(|row| row.follow_up_id.clone());
-        owners.follow_ups.extend(follow_ups);
-        let mut repairs = corrections(&stand, &should.rows, keys::stats);
-        repairs.extend(corrections(&arms_stand, &should.arms, keys::arm));
-        repairs.extend(corrections(&sales_stand, &should.sales, keys::sales));
+        let mut repairs = corrections(&stand.rows, &should.rows, keys::stats);
+        repairs.extend(corrections(&stand.arms, &should.arms, keys::arm));
+        repairs.extend(corrections(&stand.sales, &should.sales, keys::sales));
         let (mut repaired, mut open) = (0_usize, 0_usize);
         for repair in repairs {
             match self.decide(&[repair]).await? {
@@ -179,19 +150,26 @@ impl Store {
         Ok((repaired, open))
     }
 
-    /// All sales as they stand, read before what was added to them.
-    async fn sales_rows(&self) -> Result<Sales<Sums<SalesFigures>>, StoreError> {
-        let mut rows = Sales::new();
+    async fn stand(&self) -> Result<Stand, StoreError> {
+        let mut stand = Stand::default();
         let mut start = None;
         loop {
             let (items, next) = self.scan_page(start).await?;
-            rows.extend(items.iter().filter_map(|item| {
-                let row = keys::sales_row(&Key::of(item)?)?;
-                Some((row, Sums::of(item)))
-            }));
+            for item in &items {
+                let Some(key) = Key::of(item) else { continue };
+                if let Some(id) = keys::promotion_of_stats(&key) {
+                    let row = keys::stats_row(&id, &key.sk);
+                    stand.rows.extend(row.map(|row| (row, Sums::of(item))));
+                } else if let Some(id) = keys::follow_up_of_results(&key) {
+                    let row = keys::arm_row(&id, &key.sk);
+                    stand.arms.extend(row.map(|row| (row, Sums::of(item))));
+                } else if let Some(row) = keys::sales_row(&key) {
+                    stand.sales.insert(row, Sums::of(item));
+                }
+            }
             start = next;
             if start.is_none() {
-                return Ok(rows);
+                return Ok(stand);
             }
         }
     }
