@@ -151,6 +151,12 @@ pub fn day(day: NaiveDate, lang: Lang) -> String {
     }
 }
 
+/// Days from the first to the last: `12/1〜12/24`, `1 Dec – 24 Dec`.
+pub fn days(first: NaiveDate, last: NaiveDate, lang: Lang) -> String {
+    let (first, last) = (short_day(first, lang), short_day(last, lang));
+    lang.pick(format!("{first}〜{last}"), format!("{first} – {last}"))
+}
+
 /// A day on an axis: `12/1`, `1 Dec`.
 pub fn short_day(day: NaiveDate, lang: Lang) -> String {
     match lang {

@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use shared::domain::cart::Sku;
 use shared::domain::code::PromotionId;
+use shared::domain::figures::Named as _;
 use shared::domain::money::{Amount, Currency};
 use shared::domain::promotion::{Products, Promotion};
 use shared::domain::sales::{Periods, SalesFigures};
@@ -164,17 +165,13 @@ pub(crate) async fn compare(
         answer.sales_change = change(before.sales, since.sales);
         answer.before = Some(period(periods.before, before));
         answer.since = Some(period(periods.since, since));
-        let within = |day: &NaiveDate| {
-            let in_it = |(from, to): (NaiveDate, NaiveDate)| (from..=to).contains(day);
-            in_it(periods.before) || in_it(periods.since)
-        };
-        let days = days
-            .into_iter()
-            .filter(|(day, figures)| within(day) && (figures.units != 0 || figures.sales != 0));
-        answer.days = days
+        let both = [periods.before, periods.since].into_iter();
+        let both = both.flat_map(|(from, to)| days.range(from..=to));
+        answer.days = both
+            .filter(|(_, figures)| !figures.is_zero())
             .map(|(day, figures)| SalesDay {
-                day,
-                sales: Sales::of(figures),
+                day: *day,
+                sales: Sales::of(*figures),
             })
             .collect();
     }

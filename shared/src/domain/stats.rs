@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::code::PromotionId;
-use super::figures::{self, difference, figures, merged};
+use super::figures::{self, Named, difference, figures, merged};
 use super::identity::PersonHash;
 use super::link::{Slug, VisitPart, Visits};
 use super::money::Amount;
@@ -408,26 +408,20 @@ impl Plan {
                 continue;
             }
             let same = |before: &Counted| {
-                let times = before.times;
-                *before
-                    == Counted {
-                        times,
-                        ..counted.clone()
-                    }
+                (before.version, &before.shares, &before.arms, &before.sales)
+                    == (
+                        counted.version,
+                        &counted.shares,
+                        &counted.arms,
+                        &counted.sales,
+                    )
             };
             if !before.is_some_and(same) {
-                let old = before.map_or(&[][..], |before| before.shares.as_slice());
-                for (row, figures) in difference(old, &counted.shares) {
-                    plan.add(row, figures);
-                }
-                let old = before.map_or(&[][..], |before| before.arms.as_slice());
-                for (row, figures) in difference(old, &counted.arms) {
-                    *plan.arms.entry(row).or_default() += figures;
-                }
-                let old = before.map_or(&[][..], |before| before.sales.as_slice());
-                for (row, figures) in difference(old, &counted.sales) {
-                    *plan.sales.entry(row).or_default() += figures;
-                }
+                let nothing = Counted::default();
+                let before = before.unwrap_or(&nothing);
+                add(&mut plan.rows, difference(&before.shares, &counted.shares));
+                add(&mut plan.arms, difference(&before.arms, &counted.arms));
+                add(&mut plan.sales, difference(&before.sales, &counted.sales));
                 plan.counted.push((standing.subject.clone(), counted));
             }
             for (buyer, first) in &standing.buyers {
@@ -435,10 +429,6 @@ impl Plan {
             }
         }
         plan
-    }
-
-    fn add(&mut self, row: Row, figures: Figures) {
-        *self.rows.entry(row).or_default() += figures;
     }
 
     /// Counts a buyer where they bought first, whatever the order in which that is heard of.
@@ -455,10 +445,10 @@ impl Plan {
         let standing = self.buyers.get(buyer).or_else(|| known.buyers.get(buyer));
         match standing.cloned() {
             Some(earlier) if !first.replaces(&earlier) => return,
-            Some(later) => self.add(row(&later.place), -one),
+            Some(later) => *self.rows.entry(row(&later.place)).or_default() += -one,
             None => {}
         }
-        self.add(row(&first.place), one);
+        *self.rows.entry(row(&first.place)).or_default() += one;
         self.buyers.insert(buyer.clone(), first.clone());
     }
 
@@ -469,6 +459,13 @@ impl Plan {
             + self.rows.len()
             + self.arms.len()
             + self.sales.len()
+    }
+}
+
+/// Adds changes to those that are planned.
+fn add<R: Ord, F: Named>(planned: &mut BTreeMap<R, F>, changes: BTreeMap<R, F>) {
+    for (row, figures) in changes {
+        *planned.entry(row).or_default() += figures;
     }
 }
 

@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::figures::Named as _;
 
 /// An order's life: what its record says at each version.
 fn life(order: &str, person: u8, minute: u32, end: u8) -> Vec<Redemption> {

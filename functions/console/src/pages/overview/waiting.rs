@@ -61,11 +61,13 @@ pub(super) async fn matters(state: &State, visit: &Visit) -> Result<Vec<Matter>,
     let recent = orders.iter().filter(|(_, found)| since < found.at).count();
     let all = [
         (
+            Nav::Mails,
             Counted::all(parked.mails.len(), parked.next.is_some()),
             lang.pick("確認が必要なメール", "Mails to be looked at"),
             "/console/mails?view=attention",
         ),
         (
+            Nav::Mails,
             Counted::first(failures, failed.mails.len(), failed.next.is_some()),
             lang.pick(
                 "この48時間に届かなかったメール",
@@ -74,6 +76,7 @@ pub(super) async fn matters(state: &State, visit: &Visit) -> Result<Vec<Matter>,
             "/console/mails?view=undelivered",
         ),
         (
+            Nav::Orders,
             Counted::all(quarantined.0.len(), quarantined.1),
             lang.pick(
                 "取り込めなかった注文の通知",
@@ -82,6 +85,7 @@ pub(super) async fn matters(state: &State, visit: &Visit) -> Result<Vec<Matter>,
             "/console/orders/quarantine",
         ),
         (
+            Nav::Orders,
             Counted::first(recent, orders.len(), more_orders.is_some()),
             lang.pick(
                 "この48時間に未照合となった注文",
@@ -90,14 +94,10 @@ pub(super) async fn matters(state: &State, visit: &Visit) -> Result<Vec<Matter>,
             "/console/orders/unreconciled",
         ),
     ];
-    let some = all.into_iter().filter(|(counted, ..)| counted.found > 0);
-    let matters = some.map(|(counted, text, path)| Matter {
+    let some = all.into_iter().filter(|(_, counted, ..)| counted.found > 0);
+    let matters = some.map(|(place, counted, text, path)| Matter {
         tone: Tone::Warning,
-        word: if path.starts_with(Nav::Mails.path()) {
-            Nav::Mails.word(lang).to_owned()
-        } else {
-            Nav::Orders.word(lang).to_owned()
-        },
+        word: place.word(lang).to_owned(),
         text: html! { a href=(path) { (text) } ": " (counted.words(lang)) },
     });
     Ok(matters.collect())

@@ -7,7 +7,7 @@ use shared::domain::promotion::Promotion;
 
 use crate::State;
 use crate::failure::Failure;
-use crate::format::{figure, money, number, percent, short_day};
+use crate::format::{days, figure, money, number, percent};
 use crate::lang::Lang;
 use crate::visit::Visit;
 
@@ -27,13 +27,6 @@ struct Period {
     to: NaiveDate,
     units: u64,
     sales: u64,
-}
-
-impl Period {
-    fn words(&self, lang: Lang) -> String {
-        let (from, to) = (short_day(self.from, lang), short_day(self.to, lang));
-        lang.pick(format!("{from}〜{to}"), format!("{from} – {to}"))
-    }
 }
 
 /// How a figure changed: `+12.5%`.
@@ -99,7 +92,7 @@ fn table(before: &Period, since: &Period, promotion: &Promotion, lang: Lang) -> 
     let row = |name: &str, period: &Period| {
         html! {
             tr {
-                th scope="row" { (name) " " span .note { (period.words(lang)) } }
+                th scope="row" { (name) " " span .note { (days(period.from, period.to, lang)) } }
                 td .right data-label=(units) { (number(period.units)) }
                 td .right data-label=(sales) { (amount(period.sales)) }
             }

@@ -18,7 +18,7 @@ use crate::chart::{self, Caption, Row};
 use crate::failure::Failure;
 use crate::figures::{Spent, Sums, spent};
 use crate::format::{
-    budget_used, count, end_text, figure, money, number, ratio, relative, short_day, time,
+    budget_used, count, days, end_text, figure, money, number, ratio, relative, time,
 };
 use crate::frame::{Nav, Page, Weight, banner, bar, key_figure};
 use crate::lang::Lang;
@@ -152,8 +152,7 @@ fn sign(currency: shared::domain::money::Currency) -> String {
 
 /// The days that sums are of.
 fn period(sums: &Sums, lang: Lang) -> String {
-    let (from, to) = (short_day(sums.from, lang), short_day(sums.to, lang));
-    lang.pick(format!("{from}〜{to}"), format!("{from} – {to}"))
+    days(sums.from, sums.to, lang)
 }
 
 /// The frame of every page of a promotion: its name, status and what can be done with it.
