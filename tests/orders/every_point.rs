@@ -18,7 +18,7 @@ use crate::delivery;
 use crate::outcome::assert_all_done;
 use crate::say;
 
-/// Stacks that run side by side. Each mostly waits: on two cores these are busy half of the time.
+/// Stacks that run side by side. Each mostly waits: three kept two cores busy for a third of the time.
 const AT_ONCE: usize = 4;
 /// How often a point is tried that a run did not come by: what tally counts together depends on what it finds.
 const TRIES: usize = 3;
