@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_lambda_events::event::dynamodb::Event;
-use integration::{Stack, books};
+use integration::{Stack, books, stream_event};
 use okaeri::local::Options;
 use okaeri::local::demo::{self, Ledger, Size};
 use serde_json::{Value, json};
@@ -191,20 +190,12 @@ async fn compare_sales(visitor: &Visitor, stack: &Stack, ledger: &Ledger, id: &s
         stack.admin(&call, Value::Null).await.expect(200).body
     };
     let (promotion, said) = (read("").await, read("/comparison").await);
-    let included = promotion["products"]["include"].as_array();
     let shown = rows(visitor, "main table:not(.stacked) tbody tr").await;
     for (period, ja, en) in [("before", "開始前", "Before"), ("since", "開始後", "Since")] {
         let found = shown
             .iter()
             .find(|(head, _)| head.starts_with(lang.pick(ja, en)));
-        let said = &said[period];
-        let day = |end: &str| said[end].as_str().and_then(|day| day.parse().ok());
-        let days = day("from").zip(day("to"));
-        let sums = days.map(|days| {
-            books::sales(ledger, days, |sku| {
-                included.is_none_or(|skus| skus.contains(&json!(sku)))
-            })
-        });
+        let sums = books::sales(ledger, &promotion, &said[period]);
         let cells = found.map(|(_, cells)| {
             let figure = |ja, en| digits(&cells[lang.pick(ja, en)]);
             (figure("販売数", "Units"), figure("売上", "Sales"))
@@ -269,20 +260,6 @@ async fn images(stack: &Stack) -> Vec<Value> {
     }
 }
 
-/// The stream's event of these items.
-fn event(images: &[Value]) -> Event {
-    let records = images.iter().enumerate().map(|(index, image)| {
-        json!({
-            "eventID": index.to_string(), "eventName": "MODIFY", "awsRegion": "ap-northeast-1",
-            "dynamodb": {
-                "Keys": {"pk": image["pk"], "sk": image["sk"]}, "NewImage": image,
-                "SequenceNumber": format!("{index:021}"), "SizeBytes": 1,
-            },
-        })
-    });
-    serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap()
-}
-
 /// Tells `tally` everything twice more, the last first, in batches of odd sizes, and ends it in between.
 async fn replay(stack: &Stack) {
     let kinds = ["redemption", "mail", "visits", "tombstone"];
@@ -299,7 +276,7 @@ async fn replay(stack: &Stack) {
     for size in [7, 23] {
         told.reverse();
         for (number, batch) in told.chunks(size).enumerate() {
-            let (ours, event) = (tally.clone(), event(batch));
+            let (ours, event) = (tally.clone(), stream_event(batch));
             let run = tokio::spawn(async move { tally::handle(&ours, event).await });
             if number % 3 == 0 {
                 tokio::task::yield_now().await;

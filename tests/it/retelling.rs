@@ -1,12 +1,11 @@
 //! Telling `tally` all over again what was written, in disorder and through faults; and setting its sums right from the ledger.
 
-use aws_lambda_events::event::dynamodb::Event;
-use integration::Stack;
 use integration::faults::{FaultProxy, mix};
-use serde_json::{Value, json};
+use integration::{Stack, stream_event};
+use serde_json::Value;
 use shared::store::Store;
 
-use crate::doctor::table::{pk, sk};
+use crate::doctor::table::{Table, pk, sk};
 
 /// Tells the stack's tally of items as if they had just been written, in small batches, in an order of its own and through faults,
 /// until all is counted.
@@ -25,7 +24,7 @@ pub(crate) async fn replay(stack: &Stack, items: &[Value], seed: u64) {
     items.rotate_left(turn);
     for batch in items.chunks(9) {
         loop {
-            let answer = tally::handle(&tally, event(batch)).await.unwrap();
+            let answer = tally::handle(&tally, stream_event(batch)).await.unwrap();
             if answer.batch_item_failures.is_empty() {
                 break;
             }
@@ -33,22 +32,17 @@ pub(crate) async fn replay(stack: &Stack, items: &[Value], seed: u64) {
     }
 }
 
-/// A stream's event of these items.
-fn event(items: &[Value]) -> Event {
-    let records = items.iter().enumerate().map(|(index, item)| {
-        json!({
-            "eventID": index.to_string(), "eventName": "MODIFY", "awsRegion": "ap-northeast-1",
-            "dynamodb": {
-                "Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item,
-                "SequenceNumber": format!("{index:021}"), "SizeBytes": 1,
-            },
-        })
-    });
-    serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap()
+/// Loses all that was counted.
+pub(crate) async fn lose_sums(table: &Table) {
+    for item in table.all_items().await {
+        if is_counted(&item) {
+            table.delete(&item).await;
+        }
+    }
 }
 
 /// Whether an item is a sum, or says what was added to one.
-pub(crate) fn is_counted(item: &Value) -> bool {
+fn is_counted(item: &Value) -> bool {
     matches!(sk(item), "counted" | "buyer" | "book")
         || sk(item).starts_with("counted#")
         || ["stats#", "results#", "sales#"]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::event::dynamodb::Event;
 use integration::faults::{FaultProxy, mix};
-use integration::{Stack, completed, redemption};
+use integration::{Stack, completed, redemption, stream_event};
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::domain::code::PromotionId;
@@ -291,18 +291,14 @@ async fn busy_life(stack: &Stack, promotion: &Value) -> Vec<Redemption> {
 
 /// A stream's event of these records.
 fn event(records: &[Redemption]) -> Event {
-    let records = records.iter().enumerate().map(|(index, record)| {
-        let key = |text: String| json!({"S": text});
-        let image: serde_dynamo::Item = serde_dynamo::to_item(record).unwrap();
-        json!({
-            "eventID": index.to_string(), "eventName": "MODIFY", "awsRegion": "ap-northeast-1",
-            "dynamodb": {
-                "Keys": {"pk": key(format!("order#{}", record.order_id)), "sk": {"S": "redemption"}},
-                "NewImage": image, "SequenceNumber": format!("{index:021}"), "SizeBytes": 1,
-            },
-        })
+    let items = records.iter().map(|record| {
+        let item: serde_dynamo::Item = serde_dynamo::to_item(record).unwrap();
+        let mut item = json!(item);
+        item["pk"] = json!({"S": format!("order#{}", record.order_id)});
+        item["sk"] = json!({"S": "redemption"});
+        item
     });
-    serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap()
+    stream_event(&items.collect::<Vec<_>>())
 }
 
 /// The rows that a fold of the last versions comes to; without channels, which only the stack's own table knows.

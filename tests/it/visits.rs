@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aws_lambda_events::event::dynamodb::Event;
 use axum::body::Body;
 use http::Request;
-use integration::Stack;
 use integration::faults::{Fault, FaultProxy, mix};
+use integration::{Stack, stream_event};
 use serde_json::{Value, json};
 use shared::aws::Aws;
 use shared::domain::link::{Slug, VisitPart, Visits};
@@ -47,17 +47,14 @@ fn busy_days(promotion: &Value) -> Vec<(VisitPart, Visits)> {
 
 /// A stream's event of these.
 fn event(versions: &[(VisitPart, Visits)]) -> Event {
-    let records = versions.iter().enumerate().map(|(index, (part, counted))| {
-        let image: serde_dynamo::Item = serde_dynamo::to_item(counted).unwrap();
-        json!({
-            "eventID": index.to_string(), "eventName": "MODIFY", "awsRegion": "ap-northeast-1",
-            "dynamodb": {
-                "Keys": {"pk": {"S": format!("visits#{part}")}, "sk": {"S": "visits"}},
-                "NewImage": image, "SequenceNumber": format!("{index:021}"), "SizeBytes": 1,
-            },
-        })
+    let items = versions.iter().map(|(part, counted)| {
+        let item: serde_dynamo::Item = serde_dynamo::to_item(counted).unwrap();
+        let mut item = json!(item);
+        item["pk"] = json!({"S": format!("visits#{part}")});
+        item["sk"] = json!({"S": "visits"});
+        item
     });
-    serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()})).unwrap()
+    stream_event(&items.collect::<Vec<_>>())
 }
 
 #[tokio::test]

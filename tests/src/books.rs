@@ -82,24 +82,27 @@ pub fn stats(ledger: &Ledger, promotion_id: &str) -> BTreeMap<(NaiveDate, Option
     rows
 }
 
-/// Units and sales of the days from `first` to `last` of the products that count, in orders that stand and whose products are known.
-pub fn sales(
-    ledger: &Ledger,
-    (first, last): (NaiveDate, NaiveDate),
-    counts: impl Fn(&str) -> bool,
-) -> (u64, u64) {
+/// Units and sales that a period of a promotion's comparison must say: of its days, of the products the promotion includes, in orders
+/// that stand and whose products are known. `None` if there is no such period yet.
+pub fn sales(ledger: &Ledger, promotion: &Value, period: &Value) -> Option<(u64, u64)> {
+    let end = |name: &str| period[name].as_str()?.parse::<NaiveDate>().ok();
+    let days = end("from")?..=end("to")?;
+    let included = promotion["products"]["include"].as_array();
+    let counts = |sku: &str| {
+        included.is_none_or(|skus| skus.iter().any(|included| included.as_str() == Some(sku)))
+    };
     let bought = ledger.sales.iter().filter(|sale| !sale.undone);
     let orders = bought.filter_map(|sale| sale.completed.as_ref());
     let orders = orders.chain(&ledger.unasked);
-    let within = orders.filter(|order| (first..=last).contains(&day(order.at)));
+    let within = orders.filter(|order| days.contains(&day(order.at)));
     let lines = within.flat_map(|order| &order.lines);
     let counted = lines.filter(|line| counts(&line.sku));
-    counted.fold((0, 0), |(units, sales), line| {
+    Some(counted.fold((0, 0), |(units, sales), line| {
         (
             units + line.quantity,
             sales + line.quantity * line.unit_price,
         )
-    })
+    }))
 }
 
 /// What a promotion has given away and not got back.

@@ -16,6 +16,8 @@ pub mod points;
 pub mod policies;
 mod process;
 mod stack;
+mod stream;
 
 pub use process::Process;
 pub use stack::{Answer, Caller, Stack, completed, redemption};
+pub use stream::stream_event;

@@ -133,13 +133,11 @@ pub(crate) async fn compare(
 ) -> Result<Body<Answer>, Problem> {
     let now = state.clock.now();
     let known = find(&state, id, now).await?;
-    let fault =
-        |pointer: &str, detail| Problem::invalid_body(vec![FieldError::new(pointer, detail)]);
-    let Query(query) = query.map_err(|error| fault("", error.body_text()))?;
+    let Query(query) = query?;
     let zone = state.shop.zone;
     let promotion = &known.promotion;
     let asked = query.to.as_deref().map(|text| day(text, zone)).transpose();
-    let asked = asked.map_err(|_| fault("/to", NO_DAY.to_owned()))?;
+    let asked = asked.map_err(|_| Problem::invalid_body(vec![FieldError::new("/to", NO_DAY)]))?;
     let day_of = |at: DateTime<Utc>| at.with_timezone(&zone).date_naive();
     let last = asked.unwrap_or_else(|| last_day(promotion, now, day_of));
     let periods = Periods::new(day_of(promotion.effective_at), last);

@@ -252,7 +252,7 @@ pub(crate) async fn list(
     let refuse = |pointer: &str, detail: String| {
         Problem::invalid_body(vec![FieldError::new(pointer, detail)])
     };
-    let Query(query) = query.map_err(|error| refuse("", error.body_text()))?;
+    let Query(query) = query?;
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(refuse("/limit", format!("limit is 1 to {MAX_PAGE}")));

@@ -15,8 +15,8 @@ use shared::domain::channel::Channel;
 use shared::domain::code::{CodeKey, PromotionId};
 use shared::domain::order::OrderId;
 use shared::domain::promotion::{ClaimCode, Closed, Promotion};
+use shared::http::Problem;
 use shared::http::body::json;
-use shared::http::{FieldError, Problem};
 use shared::store::{
     CodeItem, CodeState, GroupCode, Known, ListedCode, Position, THANK_YOU_PARTITIONS,
 };
@@ -169,8 +169,7 @@ pub(crate) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(query) = query
-        .map_err(|error| Problem::invalid_body(vec![FieldError::new("", error.body_text())]))?;
+    let Query(query) = query?;
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(vec![Fault::new("/limit", format!("limit is 1 to {MAX_PAGE}"))].into());

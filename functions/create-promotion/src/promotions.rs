@@ -391,8 +391,7 @@ pub(crate) async fn list(
     Shared(state): Shared<State>,
     query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Body<Page>, Problem> {
-    let Query(query) = query
-        .map_err(|error| Problem::invalid_body(vec![FieldError::new("", error.body_text())]))?;
+    let Query(query) = query?;
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=shared::store::MAX_PAGE).contains(&limit) {
         let detail = format!("limit is 1 to {}", shared::store::MAX_PAGE);

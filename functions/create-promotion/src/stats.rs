@@ -215,8 +215,7 @@ pub(crate) async fn stats(
 ) -> Result<Body<Answer>, Problem> {
     let now = state.clock.now();
     let known = find(&state, id, now).await?;
-    let Query(query) = query
-        .map_err(|error| Problem::invalid_body(vec![FieldError::new("", error.body_text())]))?;
+    let Query(query) = query?;
     let promotion = &known.promotion;
     let day_of = |at: DateTime<chrono::Utc>| at.with_timezone(&state.shop.zone).date_naive();
     let created = day_of(promotion.created_at);

@@ -1,6 +1,7 @@
 //! Failures as `application/problem+json` (RFC 9457), each with a stable `code`.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use axum::extract::rejection::QueryRejection;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::{HeaderValue, StatusCode, header};
@@ -248,6 +249,13 @@ impl From<StoreError> for Problem {
         match &error {
             StoreError::Unavailable(_) | StoreError::Corrupt(_) => Self::unavailable(&error),
         }
+    }
+}
+
+/// What stands behind the `?` of an address cannot be read.
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::invalid_body(vec![FieldError::new("", rejection.body_text())])
     }
 }
 
