@@ -83,7 +83,7 @@ async fn names_subjects_and_lists_of_4000_skus_that_are_markup_endless_or_turned
             holds(&visitor, path).await;
         }
         for (promotion, follow_up) in &ids {
-            for part in ["", "/codes", "/channels", "/terms", "/history"] {
+            for part in ["", "/codes", "/channels", "/sales", "/terms", "/history"] {
                 holds(&visitor, &format!("/console/promotions/{promotion}{part}")).await;
             }
             holds(

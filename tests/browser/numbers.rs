@@ -182,9 +182,12 @@ async fn compare(visitor: &Visitor, stack: &Stack, ledger: &Ledger) {
     today(visitor, stack, ledger).await;
 }
 
-/// What the products of a promotion sold before it and since, on its page, where the visitor is.
+/// What the products of a promotion sold before it and since, on its tab of these.
 async fn compare_sales(visitor: &Visitor, stack: &Stack, ledger: &Ledger, id: &str) {
     let lang = visitor.lang;
+    visitor
+        .visit(&format!("/console/promotions/{id}/sales"))
+        .await;
     let read = async |of: &str| {
         let call = format!("GET /v1/promotions/{id}{of}");
         stack.admin(&call, Value::Null).await.expect(200).body

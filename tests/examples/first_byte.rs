@@ -37,6 +37,7 @@ async fn main() {
         format!("/console/promotions/{id}/codes"),
         format!("/console/promotions/{id}/channels"),
         format!("/console/promotions/{large}"),
+        format!("/console/promotions/{large}/sales"),
         format!("/console/promotions/{large}/terms"),
         "/console/channels".to_owned(),
         "/console/follow-ups".to_owned(),

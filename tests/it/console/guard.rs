@@ -10,7 +10,7 @@ use shared::store::{NewApiKey, Scope};
 use super::{Staff, hidden, location};
 
 /// Every page, and every form's address, of those that this crate of tests knows. `THX9` is no promotion.
-const PAGES: [&str; 21] = [
+const PAGES: [&str; 22] = [
     "/console",
     "/console/promotions",
     "/console/promotions?view=active",
@@ -19,6 +19,7 @@ const PAGES: [&str; 21] = [
     "/console/promotions/THX9",
     "/console/promotions/THX9/codes",
     "/console/promotions/THX9/channels",
+    "/console/promotions/THX9/sales",
     "/console/promotions/THX9/terms",
     "/console/promotions/THX9/history",
     "/console/promotions/THX9/edit",

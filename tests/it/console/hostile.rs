@@ -22,6 +22,7 @@ async fn markup_and_marks_in_names_and_products_are_shown_as_text_on_every_page(
         "",
         "/codes",
         "/channels",
+        "/sales",
         "/terms",
         "/history",
         "/edit",

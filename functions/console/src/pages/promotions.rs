@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Router<State> {
         .merge(list::routes())
         .merge(new::routes())
         .merge(one::routes())
+        .merge(comparison::routes())
         .merge(act::routes())
         .merge(edit::routes())
         .merge(codes::routes())

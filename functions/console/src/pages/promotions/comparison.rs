@@ -1,15 +1,35 @@
-//! What a promotion's products sold before it began and since, on its page.
+//! The tab of what a promotion's products sold before it began and since.
 
+use axum::Router;
+use axum::extract::{Path, State as Shared};
+use axum::response::Response;
+use axum::routing::get;
 use chrono::NaiveDate;
 use maud::{Markup, html};
 use serde::Deserialize;
 use shared::domain::promotion::Promotion;
 
+use super::one::Standing;
+use super::parts::Tab;
 use crate::State;
 use crate::failure::Failure;
 use crate::format::{days, figure, money, number, percent};
 use crate::lang::Lang;
 use crate::visit::Visit;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new().route("/console/promotions/{id}/sales", get(sales))
+}
+
+async fn sales(
+    Shared(state): Shared<State>,
+    visit: Visit,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let standing = Standing::read(&state, &visit, id).await?;
+    let body = card(&state, &visit, standing.promotion()).await?;
+    Ok(standing.page(&visit, Tab::Sales, &body))
+}
 
 /// What the API answers, as far as it is shown.
 #[derive(Deserialize)]
@@ -36,12 +56,7 @@ fn change(before: u64, since: u64) -> Option<String> {
     percent(since - before, before).map(|text| format!("{sign}{text}"))
 }
 
-/// The card.
-pub(super) async fn card(
-    state: &State,
-    visit: &Visit,
-    promotion: &Promotion,
-) -> Result<Markup, Failure> {
+async fn card(state: &State, visit: &Visit, promotion: &Promotion) -> Result<Markup, Failure> {
     let lang = visit.lang;
     let path = format!("/v1/promotions/{}/comparison", promotion.id);
     let answer = state.api.get(visit, &path).await?;

@@ -10,7 +10,6 @@ use shared::domain::stats::Figures;
 use shared::store::Known;
 
 use super::charts::{burn_chart, discount_chart, redemptions_chart};
-use super::comparison;
 use super::find;
 use super::parts::{Budget, Tab, path, sentences, summary_card, tabs, window};
 use crate::State;
@@ -56,7 +55,7 @@ impl Standing {
         Ok(Self { known, spent, sums })
     }
 
-    fn promotion(&self) -> &Promotion {
+    pub(super) fn promotion(&self) -> &Promotion {
         &self.known.promotion
     }
 
@@ -198,7 +197,6 @@ async fn results(
     let lang = visit.lang;
     let promotion = standing.promotion();
     let total = standing.sums.total();
-    let compared = comparison::card(&state, &visit, promotion).await?;
     let body = html! {
         div .columns {
             div .stack {
@@ -209,7 +207,6 @@ async fn results(
                     div .card { (burn_chart(promotion, budget, &standing.sums, &visit)) }
                 }
                 (all_figures(promotion, &total, &standing.sums, lang))
-                (compared)
             }
             (summary_card(promotion, &visit))
         }

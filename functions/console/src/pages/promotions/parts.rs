@@ -82,6 +82,7 @@ pub(super) enum Tab {
     Results,
     Codes,
     Channels,
+    Sales,
     Terms,
     History,
 }
@@ -101,6 +102,11 @@ pub(super) fn tabs(id: &PromotionId, here: Tab, lang: Lang) -> Markup {
                 Tab::Channels,
                 "/channels",
                 lang.pick("経路別", "By channel"),
+            ),
+            item(
+                Tab::Sales,
+                "/sales",
+                lang.pick("商品の売れ行き", "Product sales"),
             ),
             item(Tab::Terms, "/terms", lang.pick("条件", "Terms")),
             item(Tab::History, "/history", lang.pick("履歴", "History")),
