@@ -1,6 +1,7 @@
 //! A visitor of a stack's pages: what they see and do, and what is looked at on every page they come to.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use integration::Stack;
 use serde_json::{Value, json};
@@ -25,6 +26,20 @@ const press = (text) => named(document.querySelectorAll('main button, main input
   ?? named(document.querySelectorAll('main a'), text)
   ?? named(document.querySelectorAll('button, input[type=submit], summary, a'), text);
 ";
+
+/// Marks the document, and says whether a click on the element leads to another: a link elsewhere or a form that will be sent.
+const LEAVES: &str = r"
+const leaves = (element) => {
+  window.isLeft = true;
+  const one = element.closest('a[href], button, input[type=submit]');
+  if (one === null) { return false; }
+  if (one.tagName === 'A') { return !one.getAttribute('href').startsWith('#') && !one.hasAttribute('download'); }
+  return one.type === 'submit' && one.form !== null && (one.form.noValidate || one.form.checkValidity());
+};
+";
+/// How often, and how far apart, it is looked whether the other document is there: 3 s, then it is taken that none comes.
+const PAGE_TRIES: usize = 150;
+const PAGE_PAUSE: Duration = Duration::from_millis(20);
 
 /// A language that pages are asked for, and said in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +75,8 @@ pub(crate) struct Visitor {
     pub(crate) lang: Lang,
     /// Whether axe-core is still asked.
     judged: Cell<bool>,
+    /// Where it looked last.
+    before: RefCell<String>,
 }
 
 /// What was seen of the network since the last look.
@@ -88,6 +105,7 @@ impl Visitor {
             home: stack.running().url().to_owned(),
             lang,
             judged: Cell::new(true),
+            before: RefCell::default(),
         })
     }
 
@@ -129,14 +147,19 @@ impl Visitor {
     /// keeps people out.
     pub(crate) async fn look(&self) -> Traffic {
         let place = self.session.url().await;
+        let before = self.before.replace(place.clone());
         let wrong: Vec<Value> = self
             .session
             .log("browser")
             .await
             .into_iter()
             .filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING")
-            // The browser says so of every page that was refused or lacks something; the page itself is what it should be.
-            .filter(|entry| !(entry["source"] == "network" && is_page(entry, &place)))
+            // The browser says so of every page that was refused or lacks something, now and then only when the next has come; the
+            // page itself is what it should be.
+            .filter(|entry| {
+                let known = is_page(entry, &place) || is_page(entry, &before);
+                !(entry["source"] == "network" && known)
+            })
             .collect();
         assert!(wrong.is_empty(), "{place}: {wrong:?}");
         let traffic = self.traffic().await;
@@ -269,8 +292,30 @@ impl Visitor {
                 self.text().await
             );
         };
+        let leaves = self
+            .session
+            .run(
+                &format!("{LEAVES}\nreturn leaves(arguments[0]);"),
+                json!([Session::argument(&found)]),
+            )
+            .await;
         self.session.click(&found).await;
+        if leaves == true {
+            self.wait_for_page().await;
+        }
         self.look().await
+    }
+
+    /// Waits until another document is there in place of the marked one. WebDriver's click may answer before the browser has begun
+    /// to leave, and what looked at the old document would be cut off.
+    async fn wait_for_page(&self) {
+        for _ in 0..PAGE_TRIES {
+            let is_there = "return window.isLeft !== true && document.readyState === 'complete';";
+            if self.session.run(is_there, json!([])).await == true {
+                return;
+            }
+            tokio::time::sleep(PAGE_PAUSE).await;
+        }
     }
 
     /// Types into the field with this label, in place of what stands there.
@@ -404,7 +449,7 @@ impl Visitor {
 fn is_page(entry: &Value, place: &str) -> bool {
     let message = entry["message"].as_str().unwrap_or_default();
     let bare = place.split(['?', '#']).next().unwrap_or(place);
-    message.starts_with(bare) && message.contains("Failed to load resource")
+    !bare.is_empty() && message.starts_with(bare) && message.contains("Failed to load resource")
 }
 
 /// A page says what may run on it, and nothing written into it may.
