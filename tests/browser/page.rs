@@ -1,6 +1,6 @@
 //! A visitor of a stack's pages: what they see and do, and what is looked at on every page they come to.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::Duration;
 
 use integration::Stack;
@@ -75,8 +75,6 @@ pub(crate) struct Visitor {
     pub(crate) lang: Lang,
     /// Whether axe-core is still asked.
     judged: Cell<bool>,
-    /// Where it looked last.
-    before: RefCell<String>,
 }
 
 /// What was seen of the network since the last look.
@@ -105,7 +103,6 @@ impl Visitor {
             home: stack.running().url().to_owned(),
             lang,
             judged: Cell::new(true),
-            before: RefCell::default(),
         })
     }
 
@@ -147,19 +144,14 @@ impl Visitor {
     /// keeps people out.
     pub(crate) async fn look(&self) -> Traffic {
         let place = self.session.url().await;
-        let before = self.before.replace(place.clone());
         let wrong: Vec<Value> = self
             .session
             .log("browser")
             .await
             .into_iter()
             .filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING")
-            // The browser says so of every page that was refused or lacks something, now and then only when the next has come; the
-            // page itself is what it should be.
-            .filter(|entry| {
-                let known = is_page(entry, &place) || is_page(entry, &before);
-                !(entry["source"] == "network" && known)
-            })
+            // The browser says so of every page that was refused or lacks something; the page itself is what it should be.
+            .filter(|entry| !(entry["source"] == "network" && is_page(entry, &place)))
             .collect();
         assert!(wrong.is_empty(), "{place}: {wrong:?}");
         let traffic = self.traffic().await;
@@ -449,7 +441,7 @@ impl Visitor {
 fn is_page(entry: &Value, place: &str) -> bool {
     let message = entry["message"].as_str().unwrap_or_default();
     let bare = place.split(['?', '#']).next().unwrap_or(place);
-    !bare.is_empty() && message.starts_with(bare) && message.contains("Failed to load resource")
+    message.starts_with(bare) && message.contains("Failed to load resource")
 }
 
 /// A page says what may run on it, and nothing written into it may.
