@@ -109,7 +109,10 @@ fn logical(function: &str) -> String {
 async fn reachable_stack(address: &str) -> (Stack, BTreeMap<String, String>) {
     let stack = Stack::start().await;
     let mut settings = story::settings_of(&stack).await;
-    for value in settings.values_mut() {
+    let endpoints = settings
+        .iter_mut()
+        .filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL"));
+    for (_, value) in endpoints {
         let Some(rest) = value.strip_prefix("http://127.0.0.1:") else {
             continue;
         };
@@ -156,8 +159,7 @@ async fn the_api_of_sam_local_quotes_and_redeems() {
     let table = stack.running().settings()["TABLE_NAME"].clone();
     settings.insert("TABLE_NAME".to_owned(), table);
     let local = SamLocal::prepare(sam, &build, &settings);
-    let port = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = port.local_addr().unwrap().port();
+    let port = free_port().await;
     let text = port.to_string();
     let words = ["local", "start-api", "--host", "127.0.0.1", "--port", &text];
     let mut api = local.command(&words).spawn().unwrap();
@@ -188,6 +190,12 @@ async fn the_api_of_sam_local_quotes_and_redeems() {
         (409, &json!("code-already-redeemed"))
     );
     end(api).await;
+}
+
+/// A port that nothing listens on.
+async fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// Waits until the API answers.

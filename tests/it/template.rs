@@ -292,6 +292,19 @@ fn every_integration_is_called_by_a_permitted_gateway() {
     }
 }
 
+/// `sam local start-api` asks only the kind of resource that it meets first for routes, and ours are all resources of the gateway.
+#[test]
+fn the_gateway_stands_before_the_functions() {
+    let template = template();
+    let kinds = template["Resources"].as_mapping().unwrap().values();
+    let kinds: Vec<&str> = kinds
+        .map(|resource| resource["Type"].as_str().unwrap())
+        .collect();
+    let first = |prefix| kinds.iter().position(|kind| kind.starts_with(prefix));
+    let gateway = first("AWS::ApiGatewayV2::").unwrap();
+    assert!(gateway < first("AWS::Serverless::").unwrap());
+}
+
 #[test]
 fn the_table_is_declared_as_the_code_uses_it_and_kept_when_the_stack_goes() {
     use shared::store::schema;
