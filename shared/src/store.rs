@@ -27,6 +27,7 @@ mod outbox;
 mod people;
 mod promotions;
 mod quarantine;
+mod reads;
 mod redemptions;
 mod reputation;
 mod results;
@@ -69,7 +70,9 @@ pub use minting::{Batch, MintError};
 pub use orders::{OrderMarker, OrderOutcome, Tombstone};
 pub use outbox::{Block, Claim, LEASE, MailChange};
 pub use people::{Suppression, SuppressionReason};
-pub use promotions::{Freshness, Known, ListPlace, MAX_PAGE, PromotionPage, SwitchError};
+pub use promotions::{
+    Freshness, Known, ListPlace, MAX_LISTED, MAX_PAGE, PromotionPage, SwitchError,
+};
 pub use quarantine::{Quarantine, Quarantined};
 pub use redemptions::{ConfirmError, Draw, Obstacle, Redeem, ReturnError};
 pub use reputation::Heard;

@@ -7,45 +7,22 @@ use futures_util::future::try_join_all;
 use shared::domain::code::PromotionId;
 use shared::domain::promotion::{Limits, Promotion};
 use shared::domain::stats::{Figures, Place};
-use shared::store::{Known, ListPlace, MAX_PAGE, StoreError, Wanted};
+use shared::store::{PromotionPage, StoreError, Wanted};
 
 use crate::State;
 use crate::format::count;
 
-/// Most promotions that lists look through, newest first: three requests for their places and six for their terms.
-pub const NEWEST: usize = 300;
+/// Most promotions that lists look through, newest first: one request for their places and three, at the same time, for their terms.
+pub const NEWEST: u32 = 300;
 /// Most days that sums are read over. Source: the statistics API, whose answers pages must equal.
 pub const MAX_DAYS: u64 = 366;
 
 /// The newest promotions.
-#[derive(Clone, Debug, Default)]
-pub struct Newest {
-    /// At most [`NEWEST`] of them, newest first.
-    pub promotions: Vec<Known>,
-    /// Whether there are older ones.
-    pub more: bool,
-}
-
-/// The newest promotions, from `after` on.
 ///
 /// # Errors
 /// [`StoreError`] if the table does not answer.
-pub async fn newest(state: &State, after: Option<ListPlace>) -> Result<Newest, StoreError> {
-    let mut found = Newest::default();
-    let mut after = after;
-    while found.promotions.len() < NEWEST {
-        let page = state
-            .store
-            .list_promotions(after.as_ref(), MAX_PAGE)
-            .await?;
-        found.promotions.extend(page.promotions);
-        after = page.next;
-        found.more = after.is_some();
-        if !found.more {
-            break;
-        }
-    }
-    Ok(found)
+pub async fn newest(state: &State) -> Result<PromotionPage, StoreError> {
+    state.store.list_promotions(None, NEWEST).await
 }
 
 /// What a promotion has given away: exact with a budget or use limit, else as counted.

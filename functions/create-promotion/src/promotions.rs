@@ -415,15 +415,16 @@ pub(crate) async fn list(
         let missing = limit.saturating_sub(u32::try_from(page.promotions.len()).unwrap_or(limit));
         let found = state.store.list_promotions(after.as_ref(), missing).await?;
         after = found.next;
-        for known in &found.promotions {
-            if query
-                .status
-                .is_none_or(|status| known.promotion.status_at(now) == status)
-            {
-                let promotion = answer(&state, known, now).await?;
-                bytes += promotion.to_string().len();
-                page.promotions.push(promotion);
-            }
+        let mut promotions = found.promotions;
+        let wanted_status = query.status;
+        promotions.retain(|promotion| {
+            wanted_status.is_none_or(|status| promotion.status_at(now) == status)
+        });
+        let minted = state.store.minted_of(&promotions).await?;
+        for (promotion, minted) in promotions.into_iter().zip(minted) {
+            let promotion = answer(&state, &Known { promotion, minted }, now).await?;
+            bytes += promotion.to_string().len();
+            page.promotions.push(promotion);
         }
         if after.is_none() || page.promotions.len() >= wanted || bytes > MAX_PAGE_BYTES {
             page.cursor = after.map(ListPlace::cursor);

@@ -9,7 +9,7 @@ use shared::domain::guessable::is_guessable;
 use shared::domain::money::Amount;
 use shared::domain::promotion::{Combinability, Promotion, Status};
 use shared::http::Problem;
-use shared::store::GroupCode;
+use shared::store::{GroupCode, MAX_LISTED};
 use utoipa::ToSchema;
 
 use crate::State;
@@ -87,9 +87,6 @@ pub(crate) fn of_word(word: &GroupWord) -> Vec<Warning> {
     warning.into_iter().collect()
 }
 
-/// Pages of other promotions that are looked at, newest first.
-const PAGES: usize = 5;
-
 /// What may come together in one order with other promotions, as far as the newest 500 of them are concerned.
 pub(crate) async fn of_stacking(
     state: &State,
@@ -99,26 +96,17 @@ pub(crate) async fn of_stacking(
     if promotion.terms.combinability == Combinability::Exclusive || percent(promotion).is_none() {
         return Ok(Vec::new());
     }
-    let mut others = Vec::new();
-    let mut after = None;
-    for _ in 0..PAGES {
-        let store = &state.store;
-        let page = store
-            .list_promotions(after.as_ref(), shared::store::MAX_PAGE)
-            .await?;
-        let stacks = |other: &Promotion| {
+    let newest = state.store.list_promotions(None, MAX_LISTED).await?;
+    let others: Vec<&Promotion> = newest
+        .promotions
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|other| {
             other.id != promotion.id
                 && other.status_at(now) != Status::Ended
                 && meet(promotion, other)
-        };
-        let found = page.promotions.into_iter().map(|known| known.promotion);
-        others.extend(found.filter(|other| stacks(other)));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    let others: Vec<&Promotion> = others.iter().map(AsRef::as_ref).collect();
+        })
+        .collect();
     Ok(stacked(promotion, &others).into_iter().collect())
 }
 

@@ -13,15 +13,12 @@ use shared::aws::Aws;
 use shared::clock::Clock;
 use shared::domain::code::PromotionId;
 use shared::domain::money::Amount;
-use shared::domain::promotion::{Limits, Promotion, Status};
+use shared::domain::promotion::{Limits, Status};
 use shared::domain::sending::{PauseReason, sum};
 use shared::domain::watching::{Told, is_nearly_spent};
 use shared::env::{Env, StartError};
 use shared::metrics::Metrics;
-use shared::store::{MAX_PAGE, Shard, Store, StoreError, Wanted};
-
-/// Pages of promotions looked at, newest first: the newest 500 promotions.
-const PAGES: usize = 5;
+use shared::store::{MAX_LISTED, Shard, Store, StoreError, Wanted};
 
 /// What a run needs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -131,37 +128,23 @@ fn put_metrics(metrics: &Metrics, report: &Report, now: DateTime<Utc>) {
 
 /// The live promotions of whose budget or uses at least 90 % are spent, among the newest 500 promotions.
 async fn nearly_spent(store: &Store, now: DateTime<Utc>) -> Result<BTreeSet<String>, StoreError> {
-    let mut found = BTreeSet::new();
-    let mut after = None;
-    for _ in 0..PAGES {
-        let page = store.list_promotions(after.as_ref(), MAX_PAGE).await?;
-        let known: Vec<Arc<Promotion>> = page
-            .promotions
-            .into_iter()
-            .map(|known| known.promotion)
-            .filter(|promotion| promotion.status_at(now) == Status::Active)
-            .collect();
-        let limited: Vec<(&PromotionId, Limits)> = known
-            .iter()
-            .map(|promotion| (&promotion.id, promotion.terms.limits))
-            .filter(|(_, limits)| limits.shard_count() > 0)
-            .collect();
-        let wanted = Wanted {
-            promotions: &limited,
-            ..Wanted::default()
-        };
-        let observed = store.observe(wanted).await?;
-        let spent = limited.into_iter().filter(|(id, limits)| {
-            let left = observed.shards.get(*id).copied().unwrap_or_default();
-            is_near_its_end(*limits, left)
-        });
-        found.extend(spent.map(|(id, _)| id.to_string()));
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Ok(found)
+    let newest = store.list_promotions(None, MAX_LISTED).await?.promotions;
+    let limited: Vec<(&PromotionId, Limits)> = newest
+        .iter()
+        .filter(|promotion| promotion.status_at(now) == Status::Active)
+        .map(|promotion| (&promotion.id, promotion.terms.limits))
+        .filter(|(_, limits)| limits.shard_count() > 0)
+        .collect();
+    let wanted = Wanted {
+        promotions: &limited,
+        ..Wanted::default()
+    };
+    let observed = store.observe(wanted).await?;
+    let spent = limited.iter().filter(|(id, limits)| {
+        let left = observed.shards.get(*id).copied().unwrap_or_default();
+        is_near_its_end(*limits, left)
+    });
+    Ok(spent.map(|(id, _)| id.to_string()).collect())
 }
 
 fn is_near_its_end(limits: Limits, left: Shard) -> bool {

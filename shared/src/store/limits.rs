@@ -331,17 +331,10 @@ impl Store {
     /// [`StoreError`] if the table does not answer.
     pub async fn observe(&self, wanted: Wanted<'_>) -> Result<Observed, StoreError> {
         let subjects = wanted.keys();
-        let mut unread: Vec<Item> = subjects.keys().map(Key::attributes).collect();
         let mut observed = Observed::default();
-        while !unread.is_empty() {
-            let rest = unread.split_off(unread.len().min(100));
-            let (items, left) = self.batch_get(unread).await?;
-            unread = left;
-            unread.extend(rest);
-            for item in items {
-                if let Some(subject) = Key::of(&item).and_then(|key| subjects.get(&key)) {
-                    observed.note(subject, item)?;
-                }
+        for item in self.items_under(subjects.keys().cloned()).await? {
+            if let Some(subject) = Key::of(&item).and_then(|key| subjects.get(&key)) {
+                observed.note(subject, item)?;
             }
         }
         Ok(observed)

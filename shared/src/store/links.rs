@@ -230,7 +230,7 @@ impl Store {
     /// [`StoreError`] if the table does not answer.
     pub async fn visits_of(&self, link: &Link) -> Result<u64, StoreError> {
         let key = sums_key(&link.promotion_id, &link.slug);
-        let (items, _) = self.batch_get(vec![key.attributes()]).await?;
+        let items = self.items_under([key]).await?;
         Ok(items.first().map(visits).unwrap_or_default())
     }
 
@@ -241,21 +241,14 @@ impl Store {
             let sums = sums_key(&entry.promotion_id, &entry.slug);
             [keys::link(&entry.slug), sums]
         });
-        let mut unread: Vec<Item> = keys.map(|key| key.attributes()).collect();
         let (mut links, mut counted) = (HashMap::new(), HashMap::new());
-        while !unread.is_empty() {
-            let rest = unread.split_off(unread.len().min(100));
-            let (items, left) = self.batch_get(unread).await?;
-            unread = left;
-            unread.extend(rest);
-            for item in items {
-                let Some(key) = Key::of(&item) else { continue };
-                if let Some(slug) = keys::link_of_sums(&key) {
-                    counted.insert(slug, visits(&item));
-                } else {
-                    let link: Link = read(item)?;
-                    links.insert(link.slug.clone(), link);
-                }
+        for item in self.items_under(keys).await? {
+            let Some(key) = Key::of(&item) else { continue };
+            if let Some(slug) = keys::link_of_sums(&key) {
+                counted.insert(slug, visits(&item));
+            } else {
+                let link: Link = read(item)?;
+                links.insert(link.slug.clone(), link);
             }
         }
         let found = entries.into_iter().filter_map(|entry| {

@@ -10,7 +10,6 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
 
 use super::outbox::{millis, value};
 use super::schema::{
@@ -20,7 +19,6 @@ use super::transaction::{Action, Expression, Outcome};
 use super::{Item, Store, StoreError, due, keys, read};
 use crate::domain::identity::PersonHash;
 use crate::domain::outbox::{Contact, MailId, MailState, OutboxMail};
-use keys::Key;
 
 /// Most entries of a page.
 const MAX_PAGE: usize = 100;
@@ -279,30 +277,6 @@ impl Store {
                 return Ok(found);
             }
         }
-    }
-
-    /// The items under these keys that exist, strongly consistent, up to 100 to a request.
-    pub(super) async fn read_by_key<T: DeserializeOwned>(
-        &self,
-        keys: Vec<Key>,
-    ) -> Result<HashMap<Key, T>, StoreError> {
-        let mut keys = keys;
-        keys.sort();
-        keys.dedup();
-        let mut wanted: Vec<Item> = keys.iter().map(Key::attributes).collect();
-        let mut found = HashMap::new();
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(100));
-            let (items, unread) = self.batch_get(wanted).await?;
-            wanted = unread;
-            wanted.extend(rest);
-            for item in items {
-                if let Some(key) = Key::of(&item) {
-                    found.insert(key, read(item)?);
-                }
-            }
-        }
-        Ok(found)
     }
 }
 

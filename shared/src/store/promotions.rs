@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::cache::Ages;
 use super::idempotency::{CreateError, Created, Idempotency};
 use super::keys::Key;
 use super::transaction::{Action, Expression, TransactError};
-use super::{Item, Store, StoreError, keys, limits, read, retry, write};
+use super::{Store, StoreError, keys, limits, read, retry, write};
 use crate::domain::code::PromotionId;
 use crate::domain::promotion::{Promotion, Switch};
 
@@ -20,8 +20,10 @@ pub(super) const AGES: Ages = Ages {
     present: TimeDelta::seconds(10),
     absent: TimeDelta::seconds(1),
 };
-/// Most promotions on one page of the list.
+/// Most promotions on one page of the API's list.
 pub const MAX_PAGE: u32 = 100;
+/// Most promotions of one page of [`Store::list_promotions`]. A choice of ours: five requests for terms at the same time.
+pub const MAX_LISTED: u32 = 500;
 
 /// A promotion and how many serials it has minted in batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +92,10 @@ impl ListPlace {
 }
 
 /// A page of promotions, newest first, and where the next one starts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PromotionPage {
     /// The promotions.
-    pub promotions: Vec<Known>,
+    pub promotions: Vec<Arc<Promotion>>,
     /// What to pass for the next page; none on the last.
     pub next: Option<ListPlace>,
 }
@@ -190,7 +192,7 @@ impl Store {
         }
     }
 
-    /// At most `limit` promotions, newest first, from `after` on.
+    /// At most `limit` promotions, newest first, from `after` on: one request for their places, then one for each hundred.
     ///
     /// # Errors
     /// [`StoreError`] if the table does not answer.
@@ -199,7 +201,7 @@ impl Store {
         after: Option<&ListPlace>,
         limit: u32,
     ) -> Result<PromotionPage, StoreError> {
-        let limit = limit.clamp(1, MAX_PAGE);
+        let limit = limit.clamp(1, MAX_LISTED);
         let request = self
             .client
             .query()
@@ -226,13 +228,31 @@ impl Store {
             .into_iter()
             .map(|item| read::<ListEntry>(item).map(|entry| entry.id))
             .collect::<Result<_, _>>()?;
-        let mut promotions = self.read_promotions(&ids).await?;
-        promotions
-            .sort_by(|one, other| other.promotion.seniority().cmp(&one.promotion.seniority()));
+        let terms = self.items_under(ids.iter().map(keys::terms)).await?;
+        let promotions = terms
+            .into_iter()
+            .map(|item| read::<Promotion>(item).map(Arc::new));
+        let mut promotions: Vec<_> = promotions.collect::<Result<_, _>>()?;
+        promotions.sort_by(|one, other| other.seniority().cmp(&one.seniority()));
         Ok(PromotionPage {
             promotions,
             next: last.filter(|_| more).map(ListPlace),
         })
+    }
+
+    /// How many serials each of these promotions has minted, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the table does not answer.
+    pub async fn minted_of(&self, promotions: &[Arc<Promotion>]) -> Result<Vec<u64>, StoreError> {
+        let key = |promotion: &Arc<Promotion>| keys::counter(&promotion.id);
+        let counters = self.read_by_key::<Counter>(promotions.iter().map(key).collect());
+        let counters = counters.await?;
+        let minted = |promotion| {
+            let counter = counters.get(&key(promotion));
+            counter.map(|counter| counter.minted).unwrap_or_default()
+        };
+        Ok(promotions.iter().map(minted).collect())
     }
 
     /// Terms and counters of those of `ids` that exist, strongly consistent, in one request where they fit.
@@ -240,24 +260,16 @@ impl Store {
         &self,
         ids: &[PromotionId],
     ) -> Result<Vec<Known>, StoreError> {
-        let mut wanted: Vec<_> = ids
+        let keys = ids
             .iter()
-            .flat_map(|id| [keys::terms(id), keys::counter(id)])
-            .map(|key| key.attributes())
-            .collect();
+            .flat_map(|id| [keys::terms(id), keys::counter(id)]);
         let (mut terms, mut counters) = (Vec::new(), std::collections::HashMap::new());
-        while !wanted.is_empty() {
-            let rest = wanted.split_off(wanted.len().min(100));
-            let (items, unread) = self.batch_get(wanted).await?;
-            wanted = unread;
-            wanted.extend(rest);
-            for item in items {
-                match Key::of(&item) {
-                    Some(Key { pk, sk }) if sk != "terms" => {
-                        counters.insert(pk, read::<Counter>(item)?.minted);
-                    }
-                    _ => terms.push(read::<Promotion>(item)?),
+        for item in self.items_under(keys).await? {
+            match Key::of(&item) {
+                Some(Key { pk, sk }) if sk != "terms" => {
+                    counters.insert(pk, read::<Counter>(item)?.minted);
                 }
+                _ => terms.push(read::<Promotion>(item)?),
             }
         }
         let known = |promotion: Promotion| {
@@ -271,29 +283,5 @@ impl Store {
             }
         };
         Ok(terms.into_iter().map(known).collect())
-    }
-
-    /// Up to 100 items by key, strongly consistent, and the keys that were not read this time.
-    pub(super) async fn batch_get(
-        &self,
-        wanted: Vec<Item>,
-    ) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
-            .consistent_read(true);
-        let keys = keys.build().map_err(StoreError::unavailable)?;
-        let request = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, keys);
-        let answer = request.send().await.map_err(StoreError::unavailable)?;
-        let items = answer
-            .responses
-            .and_then(|mut tables| tables.remove(&self.table))
-            .unwrap_or_default();
-        let unread = answer
-            .unprocessed_keys
-            .and_then(|mut tables| tables.remove(&self.table));
-        Ok((items, unread.map(|unread| unread.keys).unwrap_or_default()))
     }
 }

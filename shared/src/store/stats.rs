@@ -20,7 +20,7 @@ use super::minting::Batch;
 use super::promotions::Freshness;
 use super::sums::{self, Sums};
 use super::transaction::{Action, Expression, TransactError};
-use super::{CodeItem, Item, Store, StoreError, every_item, keys, read, retry, write};
+use super::{CodeItem, Store, StoreError, every_item, keys, read, retry, write};
 use crate::domain::channel::Channel;
 use crate::domain::code::{GroupWord, PromotionId, Serial};
 use crate::domain::outbox::OutboxMail;
@@ -200,22 +200,15 @@ impl Store {
             }
         }
         let mut known = Known::default();
-        let mut unread: Vec<Item> = wanted.keys().map(Key::attributes).collect();
-        while !unread.is_empty() {
-            let rest = unread.split_off(unread.len().min(100));
-            let (items, left) = self.batch_get(unread).await?;
-            unread = left;
-            unread.extend(rest);
-            for item in items {
-                match Key::of(&item).and_then(|key| wanted.get(&key)) {
-                    Some(Wanted::Counted(subject)) => {
-                        known.counted.insert((*subject).clone(), read(item)?);
-                    }
-                    Some(Wanted::Buyer(buyer)) => {
-                        known.buyers.insert((*buyer).clone(), read(item)?);
-                    }
-                    None => {}
+        for item in self.items_under(wanted.keys().cloned()).await? {
+            match Key::of(&item).and_then(|key| wanted.get(&key)) {
+                Some(Wanted::Counted(subject)) => {
+                    known.counted.insert((*subject).clone(), read(item)?);
                 }
+                Some(Wanted::Buyer(buyer)) => {
+                    known.buyers.insert((*buyer).clone(), read(item)?);
+                }
+                None => {}
             }
         }
         Ok(known)

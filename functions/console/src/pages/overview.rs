@@ -3,6 +3,7 @@
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State as Shared;
@@ -15,7 +16,7 @@ use shared::domain::code::PromotionId;
 use shared::domain::money::Currency;
 use shared::domain::promotion::{Promotion, Status};
 use shared::domain::stats::Figures;
-use shared::store::{Known, StoreError};
+use shared::store::StoreError;
 
 use crate::State;
 use crate::chart::{self, Caption, Point};
@@ -45,7 +46,7 @@ pub(crate) fn routes() -> Router<State> {
 
 /// What the page is made of.
 struct Facts {
-    promotions: Vec<Known>,
+    promotions: Vec<Arc<Promotion>>,
     /// Whether there are more promotions than were looked at, or more with sums than were summed.
     partly: bool,
     spent: HashMap<PromotionId, Spent>,
@@ -75,7 +76,7 @@ async fn overview(Shared(state): Shared<State>, visit: Visit) -> Result<Response
 
 fn bounded(lang: Lang) -> String {
     let (most, summed) = (
-        number(u64::try_from(NEWEST).unwrap_or(u64::MAX)),
+        number(NEWEST.into()),
         number(u64::try_from(SUMMED).unwrap_or(u64::MAX)),
     );
     lang.pick(
@@ -85,20 +86,19 @@ fn bounded(lang: Lang) -> String {
 }
 
 async fn read(state: &State, visit: &Visit) -> Result<Facts, Failure> {
-    let found = newest(state, None).await?;
-    let status = |known: &Known| known.promotion.status_at(visit.now);
+    let found = newest(state).await?;
     let mut begun: Vec<&Promotion> = found
         .promotions
         .iter()
-        .filter(|known| status(known) != Status::Scheduled)
-        .map(|known| known.promotion.as_ref())
+        .map(AsRef::as_ref)
+        .filter(|promotion: &&Promotion| promotion.status_at(visit.now) != Status::Scheduled)
         .collect();
     begun.sort_by_key(|promotion| match promotion.status_at(visit.now) {
         Status::Active => 0,
         Status::Paused => 1,
         Status::Ended | Status::Scheduled => 2,
     });
-    let partly = found.more || begun.len() > SUMMED;
+    let partly = found.next.is_some() || begun.len() > SUMMED;
     begun.truncate(SUMMED);
     let live: Vec<&Promotion> = begun
         .iter()
@@ -168,8 +168,8 @@ fn attention(
 ) -> Markup {
     let lang = visit.lang;
     let mut matters = waiting;
-    for known in &facts.promotions {
-        matters.extend(matters_of(&known.promotion, facts, visit));
+    for promotion in &facts.promotions {
+        matters.extend(matters_of(promotion, facts, visit));
     }
     html! {
         @if state.shop.sender.is_none() {
@@ -315,8 +315,8 @@ fn running(facts: &Facts, visit: &Visit) -> Markup {
     let live: Vec<&Promotion> = facts
         .promotions
         .iter()
-        .map(|known| known.promotion.as_ref())
-        .filter(|promotion| promotion.status_at(visit.now) == Status::Active)
+        .map(AsRef::as_ref)
+        .filter(|promotion: &&Promotion| promotion.status_at(visit.now) == Status::Active)
         .collect();
     let words = [
         lang.pick("割引内容", "Benefit"),

@@ -126,26 +126,21 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let overdue = self.overdue_holds(now, OVERDUE_PAGE).await?;
-        let mut wanted: Vec<_> = overdue
-            .iter()
-            .map(|order| keys::redemption(order).attributes())
-            .collect();
         let mut lapsed = false;
-        while !wanted.is_empty() {
-            let (items, unread) = self.batch_get(wanted).await?;
-            wanted = unread;
-            for item in items {
-                let seen: Redemption = read(item)?;
-                if seen.is_overdue_at(now) && draws_on(&seen, promotions) {
-                    lapsed |= self.lapse_record(&seen, now).await?;
-                }
+        for item in self
+            .items_under(overdue.iter().map(keys::redemption))
+            .await?
+        {
+            let seen: Redemption = read(item)?;
+            if seen.is_overdue_at(now) && draws_on(&seen, promotions) {
+                lapsed |= self.lapse_record(&seen, now).await?;
             }
         }
         Ok(lapsed)
     }
 }
 
-/// Overdue holds looked at when a limit refuses; also the most that one request reads. The schedule ends the others.
+/// Overdue holds looked at when a limit refuses, in one request. The schedule ends the others.
 const OVERDUE_PAGE: u16 = 100;
 
 fn draws_on(record: &Redemption, promotions: &[&PromotionId]) -> bool {

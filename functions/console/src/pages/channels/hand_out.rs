@@ -13,7 +13,6 @@ use shared::domain::channel::Channel;
 use shared::domain::follow_up::random_symbols;
 use shared::domain::link::Slug;
 use shared::domain::promotion::{ClaimCode, Promotion, Status};
-use shared::store::Known;
 
 use super::link::path;
 use crate::State;
@@ -62,13 +61,12 @@ async fn page(
     errors: &Errors,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
-    let found = newest(state, None).await?;
-    let open = |known: &&Known| known.promotion.status_at(visit.now) != Status::Ended;
+    let found = newest(state).await?;
     let offered: Vec<&Promotion> = found
         .promotions
         .iter()
-        .filter(open)
-        .map(|known| known.promotion.as_ref())
+        .map(AsRef::as_ref)
+        .filter(|promotion: &&Promotion| promotion.status_at(visit.now) != Status::Ended)
         .take(OFFERED)
         .collect();
     let body = if offered.is_empty() {

@@ -111,8 +111,8 @@ async fn list(
 }
 
 fn bounded(lang: Lang) -> String {
-    let as_number = |most: usize| number(u64::try_from(most).unwrap_or(u64::MAX));
-    let (most, looked) = (as_number(NEWEST), as_number(LOOKED_AT));
+    let looked = number(u64::try_from(LOOKED_AT).unwrap_or(u64::MAX));
+    let most = number(NEWEST.into());
     lang.pick(
         format!("新しい{most}件のプロモーションのうち、実施中のものから順に{looked}件までが対象です。それ以外は各プロモーションの「経路別」で見られます。"),
         format!("Of the newest {most} promotions up to {looked} are included, those that run first; see “By channel” of others."),
@@ -125,18 +125,14 @@ async fn read(
     visit: &Visit,
     (from, to): (chrono::NaiveDate, chrono::NaiveDate),
 ) -> Result<(BTreeMap<&'static str, Group>, bool), Failure> {
-    let found = newest(state, None).await?;
-    let mut promotions: Vec<&Promotion> = found
-        .promotions
-        .iter()
-        .map(|known| known.promotion.as_ref())
-        .collect();
+    let found = newest(state).await?;
+    let mut promotions: Vec<&Promotion> = found.promotions.iter().map(AsRef::as_ref).collect();
     promotions.sort_by_key(|promotion| match promotion.status_at(visit.now) {
         Status::Active => 0,
         Status::Paused | Status::Scheduled => 1,
         Status::Ended => 2,
     });
-    let partly = found.more || promotions.len() > LOOKED_AT;
+    let partly = found.next.is_some() || promotions.len() > LOOKED_AT;
     promotions.truncate(LOOKED_AT);
     let all = promotions.iter().map(|promotion| async move {
         let sums = Sums::between(state, &promotion.id, from, to);

@@ -146,8 +146,7 @@ impl<'a> Form<'a> {
     ) -> Result<Self, Failure> {
         let lang = visit.lang;
         let mut promotions = Vec::new();
-        for known in newest(state, None).await?.promotions {
-            let promotion = &known.promotion;
+        for promotion in newest(state).await?.promotions {
             let terms = &promotion.terms;
             if terms.claim_code != ClaimCode::SingleUse
                 || promotion.status_at(visit.now) == Status::Ended

@@ -11,13 +11,13 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use shared::domain::code::{PromotionId, TypedCode};
 use shared::domain::promotion::{ClaimCode, Promotion, Status};
-use shared::store::{Freshness, Known, ListPlace};
+use shared::store::{Freshness, ListPlace, PromotionPage};
 
 use super::parts::{budget_cell, path, window};
 use crate::State;
 use crate::failure::Failure;
 use crate::fields::Fields;
-use crate::figures::{NEWEST, Newest, Spent, newest, spent};
+use crate::figures::{NEWEST, Spent, newest, spent};
 use crate::form::{Choice, Errors, select};
 use crate::format::{money, number};
 use crate::frame::{Nav, Page, no_match, nothing_yet, paging, views};
@@ -116,22 +116,21 @@ async fn list(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(asked) = asked.unwrap_or_default();
-    let found = newest(&state, None).await?;
+    let found = newest(&state).await?;
     let after = ListPlace::from_cursor(&asked.after);
     let looked = match &after {
         None => found.clone(),
-        Some(after) => newest(&state, Some(after.clone())).await?,
+        Some(after) => state.store.list_promotions(Some(after), NEWEST).await?,
     };
     let (shown, next) = page_of(&asked, &looked, &visit);
-    let promotions: Vec<&Promotion> = shown.iter().map(|known| known.promotion.as_ref()).collect();
-    let spent = spent(&state, &promotions).await?;
+    let spent = spent(&state, &shown).await?;
     let body = if found.promotions.is_empty() {
         empty(visit.lang)
     } else {
         html! {
             (view_links(&asked, &found, &visit))
             (filters(&asked, &visit))
-            @if found.more { p .note { (bounded(visit.lang)) } }
+            @if found.next.is_some() { p .note { (bounded(visit.lang)) } }
             @if shown.is_empty() && next.is_none() { (no_match("/console/promotions", visit.lang)) }
             @else if shown.is_empty() { (keep_looking(visit.lang)) }
             @else { (table(&shown, &spent, &visit)) }
@@ -152,27 +151,28 @@ async fn list(
 /// The promotions of one page, and after which place the next one goes on.
 fn page_of<'a>(
     asked: &Asked,
-    looked: &'a Newest,
+    looked: &'a PromotionPage,
     visit: &Visit,
-) -> (Vec<&'a Known>, Option<String>) {
+) -> (Vec<&'a Promotion>, Option<String>) {
     let status = asked.view().1;
-    let wanted = |known: &&Known| {
-        status.is_none_or(|status| known.promotion.status_at(visit.now) == status)
-            && asked.matches(&known.promotion)
+    let wanted = |promotion: &&Promotion| {
+        status.is_none_or(|status| promotion.status_at(visit.now) == status)
+            && asked.matches(promotion)
     };
-    let mut matching = looked.promotions.iter().filter(wanted);
-    let shown: Vec<&Known> = matching.by_ref().take(PAGE).collect();
-    let place = |known: &Known| ListPlace::of(&known.promotion).cursor();
+    let promotions = looked.promotions.iter().map(AsRef::as_ref);
+    let mut matching = promotions.filter(wanted);
+    let shown: Vec<&Promotion> = matching.by_ref().take(PAGE).collect();
     let next = if matching.next().is_some() {
-        shown.last().map(|known| place(known))
+        shown.last().map(|promotion| ListPlace::of(promotion))
     } else {
-        looked.promotions.last().filter(|_| looked.more).map(place)
+        looked.next.clone()
     };
+    let next = next.map(ListPlace::cursor);
     (shown, next)
 }
 
 fn bounded(lang: Lang) -> String {
-    let most = number(u64::try_from(NEWEST).unwrap_or(u64::MAX));
+    let most = number(NEWEST.into());
     lang.pick(
         format!(
             "件数と検索は新しい{most}件が対象です。それより前のものは「次へ」で続けて探せます。"
@@ -204,12 +204,12 @@ fn empty(lang: Lang) -> Markup {
     )
 }
 
-fn view_links(asked: &Asked, found: &Newest, visit: &Visit) -> Markup {
+fn view_links(asked: &Asked, found: &PromotionPage, visit: &Visit) -> Markup {
     let lang = visit.lang;
     let count = |status: Option<Status>| {
-        let matching = found.promotions.iter().filter(|known| {
-            asked.matches(&known.promotion)
-                && status.is_none_or(|status| known.promotion.status_at(visit.now) == status)
+        let matching = found.promotions.iter().filter(|promotion| {
+            asked.matches(promotion)
+                && status.is_none_or(|status| promotion.status_at(visit.now) == status)
         });
         u64::try_from(matching.count()).unwrap_or(u64::MAX)
     };
@@ -251,7 +251,7 @@ fn filters(asked: &Asked, visit: &Visit) -> Markup {
     }
 }
 
-fn table(shown: &[&Known], spent: &HashMap<PromotionId, Spent>, visit: &Visit) -> Markup {
+fn table(shown: &[&Promotion], spent: &HashMap<PromotionId, Spent>, visit: &Visit) -> Markup {
     let lang = visit.lang;
     let words = Columns::in_language(lang);
     html! {
@@ -262,8 +262,7 @@ fn table(shown: &[&Known], spent: &HashMap<PromotionId, Spent>, visit: &Visit) -
                 th scope="col" { (words.status) } th scope="col" { (words.window) }
                 th .right scope="col" { (words.uses) } th .right scope="col" { (words.discount) } th scope="col" { (words.budget) }
             } }
-            tbody { @for known in shown {
-                @let promotion = known.promotion.as_ref();
+            tbody { @for promotion in shown {
                 @let terms = &promotion.terms;
                 @let spent = spent.get(&promotion.id).copied().unwrap_or_default();
                 tr {

@@ -7,6 +7,8 @@ mod review;
 pub(super) mod terms;
 mod warnings;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State as Shared};
@@ -142,7 +144,7 @@ async fn kinds(
     Ok(kinds_page(&visit, &earlier.promotions))
 }
 
-fn kinds_page(visit: &Visit, earlier: &[shared::store::Known]) -> Response {
+fn kinds_page(visit: &Visit, earlier: &[Arc<Promotion>]) -> Response {
     let lang = visit.lang;
     let body = html! {
         p .muted { (lang.pick("割引の種類を選びます。", "Choose what buyers get.")) }
@@ -156,10 +158,10 @@ fn kinds_page(visit: &Visit, earlier: &[shared::store::Known]) -> Response {
         @if !earlier.is_empty() {
             section .card .narrow {
                 h2 { (lang.pick("以前のものを複製する", "Or duplicate an earlier one")) }
-                table { caption .hidden { (lang.pick("最近のプロモーション", "Recent promotions")) } tbody { @for known in earlier { @let terms = &known.promotion.terms;
-                    tr { th scope="row" { a href=(format!("/console/promotions/new?from={}", known.promotion.id)) { bdi { (terms.name) } } }
+                table { caption .hidden { (lang.pick("最近のプロモーション", "Recent promotions")) } tbody { @for promotion in earlier { @let terms = &promotion.terms;
+                    tr { th scope="row" { a href=(format!("/console/promotions/new?from={}", promotion.id)) { bdi { (terms.name) } } }
                         td { (words::benefit(&terms.benefit, terms.currency, lang)) }
-                        td { (words::status(known.promotion.status_at(visit.now), lang)) } }
+                        td { (words::status(promotion.status_at(visit.now), lang)) } }
                 } } }
             }
         }

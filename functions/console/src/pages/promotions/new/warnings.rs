@@ -200,12 +200,12 @@ pub(super) async fn of_others(
     if draft.terms.combinability != Combinability::Unrestricted || cart.lines.is_empty() {
         return Ok(html! {});
     }
-    let found = newest(state, None).await?;
+    let found = newest(state).await?;
     let others: Vec<&Promotion> = found
         .promotions
         .iter()
-        .map(|known| known.promotion.as_ref())
-        .filter(|other| other.terms.combinability == Combinability::Unrestricted)
+        .map(AsRef::as_ref)
+        .filter(|other: &&Promotion| other.terms.combinability == Combinability::Unrestricted)
         .filter(|other| {
             other.terms.currency == draft.terms.currency
                 && other.status_at(visit.now) != Status::Ended
