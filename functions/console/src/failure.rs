@@ -27,7 +27,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+    /// The table, or what else a page needs, did not answer; `cause` is for the log.
+    pub(crate) fn unavailable(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a page could not be made");
         Self::Unavailable
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cache::Ages;
+use super::idempotency::{CreateError, Created, Idempotency};
 use super::transaction::{Action, Expression};
 use super::{Store, StoreError, keys, write};
 use crate::domain::follow_up::random_symbols;
@@ -120,6 +121,21 @@ impl Store {
         let item = write(&keys::api_key(&key.digest), key)?;
         // Refused: it is stored already.
         self.decide(&[Action::PutNew(item)]).await.map(|_| ())
+    }
+
+    /// Creates a key, once for each request that names itself: a repeat is told so, and never the key's text.
+    ///
+    /// # Errors
+    /// [`CreateError`] if the request's name was used for another one, or if the table does not answer.
+    pub async fn create_api_key(
+        &self,
+        key: &ApiKey,
+        request: &Idempotency,
+    ) -> Result<Created, CreateError> {
+        let item = write(&keys::api_key(&key.digest), key)?;
+        let actions = vec![Action::PutNew(item)];
+        self.create(actions, Some(request), "", key.created_at)
+            .await
     }
 
     /// All keys.

@@ -74,6 +74,33 @@ async fn a_key_is_shown_once_works_and_ends_its_sessions_when_revoked() {
 }
 
 #[tokio::test]
+async fn a_form_sent_twice_or_at_the_same_time_makes_one_key() {
+    let stack = Stack::start().await;
+    let mut one = Staff::signed_in(&stack).await;
+    let mut other = Staff::signed_in(&stack).await;
+    let keys = "/console/settings/keys";
+    let shown = "Keep it now";
+    other.get(keys).await.expect(200);
+    let form = one.get(keys).await.expect(200).text;
+    let once = form.split("name=\"once\" value=\"").nth(1).unwrap();
+    let once = once.split('"').next().unwrap();
+    let fields = [("name", "Shop"), ("scope", "checkout"), ("once", once)];
+    let (first, second) = tokio::join!(one.post(keys, &fields), other.post(keys, &fields));
+    let texts = [first.expect(200).text, second.expect(200).text];
+    let made = texts.iter().filter(|text| text.contains(shown)).count();
+    assert_eq!(made, 1, "only one of them is shown a key");
+    let again = one.post(keys, &fields).await.expect(200).text;
+    assert!(!again.contains(shown) && text_of(&again).contains("has been created already"));
+    let row = "<th scope=\"row\"><bdi>Shop</bdi>";
+    assert_eq!(again.matches(row).count(), 1);
+    // Another filling of the form is another key, under the same name too.
+    let fields = [("name", "Shop"), ("scope", "checkout")];
+    let more = one.post(keys, &fields).await.expect(200).text;
+    assert!(more.contains(shown));
+    assert_eq!(more.matches(row).count(), 2);
+}
+
+#[tokio::test]
 async fn a_person_is_looked_up_and_forgotten_without_their_address_in_any_url() {
     let stack = Stack::start().await;
     let all = mails(&stack, 1).await;

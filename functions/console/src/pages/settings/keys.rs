@@ -5,7 +5,9 @@ use axum::extract::{Path, State as Shared};
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
-use shared::store::{ApiKey, NewApiKey, Scope};
+use serde_json::json;
+use shared::domain::follow_up::random_symbols;
+use shared::store::{ApiKey, CreateError, Created, Idempotency, NewApiKey, Scope};
 
 use super::{Tab, tabs};
 use crate::State;
@@ -49,12 +51,20 @@ async fn list(visit: Visit, Shared(state): Shared<State>) -> Result<Response, Fa
     page(&visit, &state, &Fields::default(), &Errors::new(), None).await
 }
 
+/// What became of the form sent just now.
+enum Made {
+    /// A key, whose text is shown on this answer and never again.
+    Now(NewApiKey),
+    /// Nothing more: the same form had been sent before.
+    Before,
+}
+
 async fn page(
     visit: &Visit,
     state: &State,
     fields: &Fields,
     errors: &Errors,
-    made: Option<&NewApiKey>,
+    made: Option<&Made>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let mut keys = state.store.list_api_keys().await?;
@@ -64,7 +74,11 @@ async fn page(
     let body = html! {
         (tabs(Tab::Keys, lang))
         (errors.summary(lang))
-        @if let Some(made) = made { (shown_once(made, lang)) }
+        @match made {
+            Some(Made::Now(made)) => (shown_once(made, lang)),
+            Some(Made::Before) => (made_before(lang)),
+            None => {}
+        }
         div .table { table .stacked {
             caption { (lang.pick("失効させたキーは1分以内に使えなくなります", "A revoked key stops working within a minute")) }
             thead { tr {
@@ -79,6 +93,7 @@ async fn page(
             h2 { (lang.pick("APIキーを作成", "Create a key")) }
             form .form method="post" action=(LIST) novalidate {
                 (visit.token_field())
+                input type="hidden" name="once" value=(once(fields));
                 (Input::new("name", lang.pick("名前", "Name"), fields.get("name")).class("middle").maxlength(100)
                     .hint(html! { (lang.pick("使う場所がわかる名前。例：本店チェックアウト", "Where it is used, such as: shop checkout")) }).render(errors, lang))
                 (radios(("scope", lang.pick("権限", "Scope")), match fields.get("scope") { "" => "checkout", given => given }, &scopes(lang), errors, lang))
@@ -115,6 +130,29 @@ fn row(visit: &Visit, key: &ApiKey) -> Markup {
         td data-label=(lang.pick("操作", "Action")) { a href=(format!("{LIST}/{}/revoke", handle(key))) {
             (lang.pick("失効させる", "Revoke")) span .hidden { " " (key.name) } } }
     } }
+}
+
+/// What names one filling of the form, so that sending it twice makes one key.
+fn once(fields: &Fields) -> String {
+    match fields.get("once") {
+        "" => random_symbols(24),
+        given => given.to_owned(),
+    }
+}
+
+/// The form was sent again, by going back or loading its answer anew.
+fn made_before(lang: Lang) -> Markup {
+    banner(
+        Weight::Warning,
+        lang.pick(
+            "このキーはすでに作成されています",
+            "This key has been created already",
+        ),
+        &html! { p { (lang.pick(
+            "同じフォームが再送信されたため、新しいキーは作成していません。控えていない場合は、下の一覧で失効させてから作り直してください。",
+            "The same form was sent again, so no other key was made. If you did not keep it, revoke it below and create another.",
+        )) } },
+    )
 }
 
 /// A new key's text, on this one answer and never again.
@@ -165,21 +203,23 @@ async fn create(
         return page(&visit, &state, &fields, &errors, None).await;
     };
     let made = NewApiKey::random(name.to_owned(), scope, visit.now);
-    state.store.put_api_key(&made.stored).await?;
-    tracing::info!(
-        key.name = name,
-        ?scope,
-        by = visit.key.name,
-        "created an API key"
+    let request = Idempotency::new(
+        &visit.key.digest,
+        &once(&fields),
+        LIST,
+        &json!({"name": name, "scope": scope}),
     );
-    page(
-        &visit,
-        &state,
-        &Fields::default(),
-        &Errors::new(),
-        Some(&made),
-    )
-    .await
+    let made = match state.store.create_api_key(&made.stored, &request).await {
+        Ok(Created::Now) => {
+            let by = &visit.key.name;
+            tracing::info!(key.name = name, ?scope, by, "created an API key");
+            Made::Now(made)
+        }
+        Ok(Created::Before(_)) | Err(CreateError::KeyReused) => Made::Before,
+        Err(error) => return Err(Failure::unavailable(&error)),
+    };
+    let (fields, errors) = (Fields::default(), Errors::new());
+    page(&visit, &state, &fields, &errors, Some(&made)).await
 }
 
 async fn find(state: &State, wanted: &str) -> Result<ApiKey, Failure> {
