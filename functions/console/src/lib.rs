@@ -17,6 +17,7 @@ pub mod frame;
 pub mod guard;
 pub mod lang;
 pub mod pages;
+pub mod query;
 pub mod reasons;
 pub mod session;
 pub mod visit;

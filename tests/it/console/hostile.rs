@@ -167,3 +167,34 @@ async fn a_list_of_4000_products_is_taken_kept_and_shown() {
         .expect(200);
     assert!(terms.text.contains("SKU-03999"));
 }
+
+#[tokio::test]
+async fn an_address_whose_query_cannot_be_read_shows_the_page() {
+    let stack = Stack::start().await;
+    let mut staff = Staff::signed_in(&stack).await;
+    let twice = ["after", "days", "from", "promotion", "q", "view"]
+        .map(|name| format!("{name}=a&{name}=b"))
+        .join("&");
+    for page in [
+        "/console",
+        "/console/channels",
+        "/console/channels/new",
+        "/console/follow-ups",
+        "/console/mails",
+        "/console/orders",
+        "/console/promotions",
+        "/console/promotions/new",
+    ] {
+        let plain = staff.get(page).await.expect(200);
+        for query in ["%", "=&&==", "view=%ff", &twice] {
+            let answer = staff.get(&format!("{page}?{query}")).await;
+            assert_eq!(answer.status, 200, "{page}?{query}");
+            let heading = |text: &str| text.split("<h1").nth(1).map(|rest| rest[..30].to_owned());
+            assert_eq!(
+                heading(&answer.text),
+                heading(&plain.text),
+                "{page}?{query}"
+            );
+        }
+    }
+}

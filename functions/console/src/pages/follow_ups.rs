@@ -9,7 +9,7 @@ mod rule;
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::Response;
 use axum::routing::get;
 use http::Method;
@@ -28,6 +28,7 @@ use crate::format::{figure, number, percent};
 use crate::frame::{Nav, Page, nothing_yet, views};
 use crate::lang::Lang;
 use crate::pages::mails::sender_banner;
+use crate::query::Lenient;
 use crate::visit::Visit;
 use crate::words::{Tone, badge};
 
@@ -154,7 +155,7 @@ fn verdict(arms: &[results::ArmResults], lang: Lang) -> Markup {
     results::verdict_badge(verdict.unwrap_or(Verdict::NotEnoughData), lang)
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     #[serde(default)]
     mail: String,
@@ -212,7 +213,7 @@ async fn page(
     visit: Visit,
     Shared(state): Shared<State>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let follow_up = find(&state, id).await?;

@@ -3,7 +3,7 @@
 pub(crate) mod one;
 
 use axum::Router;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
@@ -20,6 +20,7 @@ use crate::format::{day, number, relative, time, time_text};
 use crate::frame::{Nav, Page, Weight, banner, nothing_yet, paging, views};
 use crate::lang::Lang;
 use crate::pages::follow_ups::Names;
+use crate::query::Lenient;
 use crate::reasons;
 use crate::visit::Visit;
 
@@ -35,7 +36,7 @@ pub(crate) fn routes() -> Router<State> {
         .merge(one::routes())
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     #[serde(default)]
     view: String,
@@ -64,7 +65,7 @@ fn view_word(view: MailView, lang: Lang) -> &'static str {
 async fn list(
     visit: Visit,
     Shared(state): Shared<State>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let known = VIEWS.iter().find(|(name, _)| *name == asked.view);

@@ -4,7 +4,7 @@ mod one;
 mod quarantine;
 
 use axum::Router;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use maud::{Markup, html};
@@ -20,6 +20,7 @@ use crate::form::{Errors, Input};
 use crate::format::time;
 use crate::frame::{Nav, Page, nothing_yet, paging, views};
 use crate::lang::Lang;
+use crate::query::Lenient;
 use crate::visit::Visit;
 use crate::words::refusal;
 
@@ -130,7 +131,7 @@ async fn look_up(
     Ok(form(&visit, typed, &errors))
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     after: Option<String>,
 }
@@ -138,7 +139,7 @@ struct Asked {
 async fn unreconciled(
     visit: Visit,
     Shared(state): Shared<State>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let after = asked.after.as_deref().map(str::parse::<IndexPlace>);

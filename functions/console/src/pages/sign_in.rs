@@ -2,8 +2,7 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -17,6 +16,7 @@ use crate::form::{Errors, Input};
 use crate::frame::{document, language_switch, logo};
 use crate::guard::{came_by_https, language_cookie, session_cookie, session_ended};
 use crate::lang::Lang;
+use crate::query::Lenient;
 use crate::session::Sessions;
 
 pub(crate) fn routes() -> Router<State> {
@@ -61,8 +61,7 @@ struct Carried<'a> {
     kept: &'a str,
 }
 
-async fn ask(headers: HeaderMap, query: Result<Query<Asked>, QueryRejection>) -> Response {
-    let Query(asked) = query.unwrap_or_default();
+async fn ask(headers: HeaderMap, Lenient(asked): Lenient<Asked>) -> Response {
     let carried = Carried {
         next: own(&asked.next),
         ..Carried::default()

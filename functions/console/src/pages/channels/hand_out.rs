@@ -1,8 +1,7 @@
 //! "Hand out a code": one form that makes a word and a link for a channel.
 
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
 use http::Method;
@@ -23,6 +22,7 @@ use crate::figures::newest;
 use crate::form::{Choice, Errors, Input, Place, radios, select};
 use crate::frame::{Nav, Page};
 use crate::pages::promotions::{Reader, find};
+use crate::query::Lenient;
 use crate::visit::Visit;
 use crate::words;
 
@@ -43,9 +43,8 @@ struct Asked {
 async fn ask(
     Shared(state): Shared<State>,
     visit: Visit,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
-    let Query(asked) = asked.unwrap_or_default();
     let fields = Fields::of([
         ("once", random_symbols(24)),
         ("promotion", asked.promotion),

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
 use chrono::Days;
@@ -23,6 +22,7 @@ use crate::figures::{NEWEST, Sums, newest};
 use crate::format::{NONE, count, number, percent, short_day};
 use crate::frame::{Nav, Page, nothing_yet, views};
 use crate::lang::Lang;
+use crate::query::Lenient;
 use crate::visit::Visit;
 
 /// Most promotions whose channels are read, three requests each, all at the same time; those that run come first.
@@ -68,10 +68,9 @@ struct Group {
 async fn list(
     Shared(state): Shared<State>,
     visit: Visit,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
-    let Query(asked) = asked.unwrap_or_default();
     let days = span(&asked.days);
     let (from, to) = (
         visit.today() - Days::new(days.saturating_sub(1)),

@@ -1,7 +1,7 @@
 //! A follow-up's mail as it looks, and a sample of it by mail.
 
 use axum::Router;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -21,6 +21,7 @@ use crate::format::time;
 use crate::frame::views;
 use crate::lang::Lang;
 use crate::pages::mails::one::{framed, mail_document};
+use crate::query::Lenient;
 use crate::reasons;
 use crate::visit::Visit;
 use crate::words::{Tone, badge};
@@ -108,7 +109,7 @@ fn unsendable(refusal: &Refusal, lang: Lang) -> String {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Shown {
     #[serde(default)]
     mail: String,
@@ -121,7 +122,7 @@ async fn document(
     visit: Visit,
     Shared(state): Shared<State>,
     Path(id): Path<String>,
-    Query(shown): Query<Shown>,
+    Lenient(shown): Lenient<Shown>,
 ) -> Result<Response, Failure> {
     let follow_up = find(&state, id).await?;
     let (_, variant) = chosen(&follow_up, shown.arm).ok_or(Failure::NotFound)?;

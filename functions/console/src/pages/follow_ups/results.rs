@@ -6,7 +6,7 @@
 )]
 
 use axum::Router;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::format::{figure, money, number};
 use crate::lang::Lang;
 use crate::pages::mails::sender_banner;
+use crate::query::Lenient;
 use crate::visit::Visit;
 use crate::words::{Tone, badge};
 
@@ -65,7 +66,7 @@ fn verdict_word(verdict: Verdict, lang: Lang) -> &'static str {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     experiment: Option<u64>,
 }
@@ -74,7 +75,7 @@ async fn page(
     visit: Visit,
     Shared(state): Shared<State>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let follow_up = find(&state, id).await?;

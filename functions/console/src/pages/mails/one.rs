@@ -1,7 +1,7 @@
 //! One mail: to whom, what it says, what happened to it, and sending it again.
 
 use axum::Router;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{HeaderValue, header};
@@ -20,6 +20,7 @@ use crate::format::{end, relative, time};
 use crate::frame::{Nav, Page, Weight, banner, views};
 use crate::lang::Lang;
 use crate::pages::follow_ups::Names;
+use crate::query::Lenient;
 use crate::reasons;
 use crate::visit::Visit;
 
@@ -41,7 +42,7 @@ pub(crate) fn path(id: &MailId) -> String {
     format!("/console/mails/{id}")
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     #[serde(default)]
     tab: String,
@@ -118,7 +119,7 @@ async fn page(
     visit: Visit,
     Shared(state): Shared<State>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let found = find(&state, &visit, id).await?;

@@ -1,7 +1,7 @@
 //! One order: what was heard of it, how each follow-up dealt with it, and what it redeemed.
 
 use axum::Router;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::Response;
 use axum::routing::get;
 use chrono::{DateTime, Utc};
@@ -19,6 +19,7 @@ use crate::frame::{Nav, Page, Weight, banner};
 use crate::lang::Lang;
 use crate::pages::follow_ups::{self, Names};
 use crate::pages::mails;
+use crate::query::Lenient;
 use crate::reasons;
 use crate::visit::Visit;
 use crate::words::{Tone, badge};
@@ -49,7 +50,7 @@ pub(super) async fn is_known(state: &State, id: &OrderId) -> Result<bool, Failur
     Ok(known.history.is_some() || known.redemption.is_some())
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     id: String,
 }
@@ -57,7 +58,7 @@ struct Asked {
 async fn page(
     visit: Visit,
     Shared(state): Shared<State>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let id = OrderId::try_from(asked.id).map_err(|_| Failure::NotFound)?;

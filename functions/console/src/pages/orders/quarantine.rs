@@ -1,7 +1,7 @@
 //! Signed webhooks that could not be used: to look at, read again, or discard.
 
 use axum::Router;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -18,6 +18,7 @@ use crate::fields::Fields;
 use crate::format::{day, figure, number, time};
 use crate::frame::{Nav, Page, nothing_yet};
 use crate::lang::Lang;
+use crate::query::Lenient;
 use crate::reasons::{mask_all, masked};
 use crate::visit::Visit;
 
@@ -127,7 +128,7 @@ fn row(visit: &Visit, one: &Quarantined) -> Markup {
     } }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Asked {
     #[serde(default)]
     show: String,
@@ -137,7 +138,7 @@ async fn page(
     visit: Visit,
     Shared(state): Shared<State>,
     Path(id): Path<String>,
-    Query(asked): Query<Asked>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
     let lang = visit.lang;
     let found = state.quarantine.read(&id, visit.now).await?;

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{Markup, html};
@@ -22,6 +21,7 @@ use crate::form::{Choice, Errors, select};
 use crate::format::{money, number};
 use crate::frame::{Nav, Page, no_match, nothing_yet, paging, views};
 use crate::lang::Lang;
+use crate::query::Lenient;
 use crate::visit::Visit;
 use crate::words;
 
@@ -113,9 +113,8 @@ impl Asked {
 async fn list(
     Shared(state): Shared<State>,
     visit: Visit,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Lenient(asked): Lenient<Asked>,
 ) -> Result<Response, Failure> {
-    let Query(asked) = asked.unwrap_or_default();
     let found = newest(&state).await?;
     let after = ListPlace::from_cursor(&asked.after);
     let looked = match &after {

@@ -10,8 +10,7 @@ mod warnings;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::Method;
@@ -32,6 +31,7 @@ use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::form::{Errors, Place};
 use crate::frame::{Nav, Page};
+use crate::query::Lenient;
 use crate::visit::Visit;
 use crate::words;
 use like::{fields_like, kind_of};
@@ -125,9 +125,8 @@ fn known_kind(kind: &str) -> Result<(&'static str, [&'static str; 3], [&'static 
 async fn kinds(
     Shared(state): Shared<State>,
     visit: Visit,
-    query: Result<Query<Like>, QueryRejection>,
+    Lenient(Like { from }): Lenient<Like>,
 ) -> Result<Response, Failure> {
-    let Query(Like { from }) = query.unwrap_or_default();
     if !from.is_empty() {
         let known = find(&state, &visit, from).await?;
         let mut fields = fields_like(&known.promotion, &visit);
