@@ -1,4 +1,5 @@
-//! Says how long each page takes to its first byte on a stack with many promotions: `cargo run -p integration --example first_byte -- 10000`.
+//! Says how long each page takes to its first byte on a stack with many promotions: `cargo run -p integration --example first_byte -- 10000`,
+//! and of one kind of page alone, for a profiler, with `-- 10000 /sales 500`: the end of its address, and how often it is asked for.
 #![expect(clippy::unwrap_used, reason = "a tool ends where something is amiss")]
 
 use std::io::Write as _;
@@ -10,15 +11,19 @@ use okaeri::local::ADMIN_KEY;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// How often each page is asked for.
+/// How often each page is asked for, unless the command says so.
 const TIMES: usize = 25;
 
 #[tokio::main]
 async fn main() {
-    let count = std::env::args()
-        .nth(1)
-        .map_or(10_000, |count| count.parse().unwrap());
-    let stack = Stack::start().await;
+    let given = |place| std::env::args().nth(place);
+    let number = |place, otherwise| given(place).map_or(otherwise, |text| text.parse().unwrap());
+    let (count, ending, times) = (
+        number(1, 10_000),
+        given(2).unwrap_or_default(),
+        number(3, TIMES),
+    );
+    let stack = Stack::start_unwatched().await;
     let Shop {
         newest: id,
         large,
@@ -51,12 +56,12 @@ async fn main() {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{count} promotions; milliseconds to the first byte, median and worst of {TIMES}"
+        "{count} promotions; milliseconds to the first byte, median and worst of {times}"
     )
     .unwrap();
-    for page in pages {
-        let mut took = Vec::with_capacity(TIMES);
-        for _ in 0..TIMES {
+    for page in pages.into_iter().filter(|page| page.ends_with(&ending)) {
+        let mut took = Vec::with_capacity(times);
+        for _ in 0..times {
             took.push(first_byte(&stack, &page, &cookie).await);
         }
         took.sort();
@@ -65,7 +70,7 @@ async fn main() {
             .replace(large, "{large}")
             .replace(follow_up, "{id}");
         let ms = |time: Option<&Duration>| time.unwrap().as_micros() / 100;
-        let [median, worst] = [ms(took.get(TIMES / 2)), ms(took.last())]
+        let [median, worst] = [ms(took.get(times / 2)), ms(took.last())]
             .map(|tenths| format!("{}.{}", tenths / 10, tenths % 10));
         writeln!(out, "{median:>7} {worst:>7}  {shown}").unwrap();
     }

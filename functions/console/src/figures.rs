@@ -12,8 +12,8 @@ use shared::store::{PromotionPage, StoreError, Wanted};
 use crate::State;
 use crate::format::count;
 
-/// Most promotions that lists look through, newest first: one request for their places and three, at the same time, for their terms.
-pub const NEWEST: u32 = 300;
+/// Most promotions that lists look through, newest first: one request for their places and two, at the same time, for their terms.
+pub const NEWEST: u32 = 200;
 /// Most days that sums are read over. Source: the statistics API, whose answers pages must equal.
 pub const MAX_DAYS: u64 = 366;
 

@@ -15,14 +15,15 @@ use shared::domain::money::{Amount, Currency};
 use shared::domain::promotion::{Products, Promotion};
 use shared::domain::sales::{Periods, SalesFigures};
 use shared::http::{Body, FieldError, Problem};
+use shared::store::Freshness;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::State;
-use crate::promotions::find;
+use crate::promotions::find_as;
 use crate::stats::{NO_DAY, amount, count, day, rounded};
 
 /// Most products of a list that are looked at; each takes a query. A choice of ours.
-const MAX_PRODUCTS: usize = 200;
+const MAX_PRODUCTS: usize = 50;
 
 pub(crate) fn routes() -> Router<State> {
     Router::new().route("/v1/promotions/{id}/comparison", get(compare))
@@ -50,7 +51,7 @@ pub(crate) struct Answer {
     /// How many products the promotion lists, but for those it excludes; null if it is for all.
     #[schema(required)]
     products: Option<u64>,
-    /// How many of these are compared, the first 200; null if all of the shop's are.
+    /// How many of these are compared, the first 50; null if all of the shop's are.
     #[schema(required)]
     compared: Option<u64>,
     /// The same weekdays so many whole weeks earlier that none is in both; null before its first day is over.
@@ -114,7 +115,8 @@ impl Sales {
 
 /// What a promotion's products sold before it and since
 ///
-/// Read from sums of each product, at most 200 of them, so it takes the same for a thousand orders and for a million.
+/// Read from sums of each product, at most 50 of them, so it takes the same for a thousand orders and for a million. Its terms may be
+/// those of 10 seconds ago.
 #[utoipa::path(
     get,
     path = "/v1/promotions/{id}/comparison",
@@ -132,7 +134,8 @@ pub(crate) async fn compare(
     query: Result<Query<ComparisonQuery>, QueryRejection>,
 ) -> Result<Body<Answer>, Problem> {
     let now = state.clock.now();
-    let known = find(&state, id, now).await?;
+    // Thousands of products take longer to read than their sums; the console has just read them.
+    let known = find_as(&state, id, Freshness::Remembered, now).await?;
     let Query(query) = query?;
     let zone = state.shop.zone;
     let promotion = &known.promotion;
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_counts_without_what_it_excludes_and_beyond_it_the_first_200() {
+    fn a_list_counts_without_what_it_excludes_and_beyond_it_the_first_50() {
         let skus = |names: &[&str]| {
             let skus = names.iter().map(|name| Sku::try_from((*name).to_owned()));
             Some(skus.collect::<Result<Vec<_>, _>>().unwrap())
@@ -325,6 +328,6 @@ mod tests {
             exclude: None,
         };
         let listed = Listed::of(&long);
-        assert_eq!((listed.number, listed.added.len()), (Some(4_000), 200));
+        assert_eq!((listed.number, listed.added.len()), (Some(4_000), 50));
     }
 }

@@ -199,8 +199,18 @@ pub(crate) async fn refuse_one_too_many(state: &State, now: DateTime<Utc>) -> Re
 
 /// The promotion a path names; text that is no promotion id names none.
 pub(crate) async fn find(state: &State, id: String, now: DateTime<Utc>) -> Result<Known, Problem> {
+    find_as(state, id, Freshness::Now, now).await
+}
+
+/// The same, also as remembered.
+pub(crate) async fn find_as(
+    state: &State,
+    id: String,
+    freshness: Freshness,
+    now: DateTime<Utc>,
+) -> Result<Known, Problem> {
     let id = PromotionId::try_from(id).map_err(|_| Problem::not_found("promotion"))?;
-    let known = state.store.promotion(&id, Freshness::Now, now).await?;
+    let known = state.store.promotion(&id, freshness, now).await?;
     known.ok_or_else(|| Problem::not_found("promotion"))
 }
 

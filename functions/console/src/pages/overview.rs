@@ -32,7 +32,7 @@ use crate::visit::Visit;
 use crate::words::{self, Tone, badge};
 
 /// Most promotions whose sums are read for the figures, one request each, all at the same time; those that run come first.
-const SUMMED: usize = 40;
+const SUMMED: usize = 30;
 /// Most promotions listed as running.
 const LISTED: usize = 20;
 /// Days of the chart.

@@ -26,7 +26,7 @@ use crate::query::Lenient;
 use crate::visit::Visit;
 
 /// Most promotions whose channels are read, three requests each, all at the same time; those that run come first.
-const LOOKED_AT: usize = 30;
+const LOOKED_AT: usize = 20;
 
 pub(super) fn routes() -> Router<State> {
     Router::new().route("/console/channels", get(list))
