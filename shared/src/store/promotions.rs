@@ -22,8 +22,11 @@ pub(super) const AGES: Ages = Ages {
 };
 /// Most promotions on one page of the API's list.
 pub const MAX_PAGE: u32 = 100;
-/// Most promotions of one page of [`Store::list_promotions`]. A choice of ours: five requests for terms at the same time.
+/// Most promotions of one page of [`Store::list_promotions`]. A choice of ours.
 pub const MAX_LISTED: u32 = 500;
+/// Terms that are fetched at the same time, in two requests: those of a hundred promotions of thousands of products take tens of
+/// megabytes until they are read.
+const TERMS_AT_A_TIME: usize = 200;
 
 /// A promotion and how many serials it has minted in batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +195,8 @@ impl Store {
         }
     }
 
-    /// At most `limit` promotions, newest first, from `after` on: one request for their places, then one for each hundred.
+    /// At most `limit` promotions, newest first, from `after` on: one request for their places, then one for each hundred, two at a
+    /// time.
     ///
     /// # Errors
     /// [`StoreError`] if the table does not answer.
@@ -228,11 +232,12 @@ impl Store {
             .into_iter()
             .map(|item| read::<ListEntry>(item).map(|entry| entry.id))
             .collect::<Result<_, _>>()?;
-        let terms = self.items_under(ids.iter().map(keys::terms)).await?;
-        let promotions = terms
-            .into_iter()
-            .map(|item| read::<Promotion>(item).map(Arc::new));
-        let mut promotions: Vec<_> = promotions.collect::<Result<_, _>>()?;
+        let mut promotions = Vec::with_capacity(ids.len());
+        for some in ids.chunks(TERMS_AT_A_TIME) {
+            for item in self.items_under(some.iter().map(keys::terms)).await? {
+                promotions.push(Arc::new(read::<Promotion>(item)?));
+            }
+        }
         promotions.sort_by(|one, other| other.seniority().cmp(&one.seniority()));
         Ok(PromotionPage {
             promotions,
