@@ -95,7 +95,7 @@ impl ListPlace {
 }
 
 /// A page of promotions, newest first, and where the next one starts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PromotionPage {
     /// The promotions.
     pub promotions: Vec<Arc<Promotion>>,
