@@ -34,7 +34,7 @@ use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use shared::http::edge;
 use shared::store::{NewApiKey, Quarantine, Scope, Store, StoreError};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -66,6 +66,8 @@ pub const WEBHOOK_SECRET: &str = "whsec_b2thZXJpLWxvY2FsLXNlY3JldC0zMmJ5dGVzISEh
 pub const WOOCOMMERCE_CONSENT_KEY: &str = "_marketing_opt_in";
 /// How long a stop waits for requests and runs already begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// Connections that may wait to be accepted. Source: what tokio takes by itself.
+const BACKLOG: u32 = 1024;
 
 /// Where a stack keeps its data.
 #[derive(Clone, Debug)]
@@ -300,7 +302,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let data = Arc::new(Data::open(&options.place)?);
     let clock = Clock::default();
     clock.advance(data.clock_offset()?.unwrap_or(options.begin));
-    let public = bind_public(options.port).await?;
+    let public = bind_public(options.port)?;
     let url = url_of(&public)?;
     let access = options.access;
     let engine = Engine::start(
@@ -309,7 +311,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         &clock,
         (access.clone(), options.meter),
     )?;
-    let (private, aws_url) = bind_private().await?;
+    let (private, aws_url) = bind_private()?;
 
     let settings = settings::compose(&url, engine.url(), &aws_url, options.settings);
     let orders = open_queue(&data, "queue", settings::ORDERS_QUEUE, &clock)?;
@@ -518,21 +520,25 @@ fn local_routes(inbox: Arc<Inbox>, url: &str, control: Arc<Control>) -> Router {
     edge::finish(pages::router(inbox, url).merge(control::router(control)))
 }
 
-async fn bind_public(port: u16) -> Result<TcpListener, LocalError> {
-    bind(port)
-        .await
-        .map_err(|cause| LocalError::Port { port, cause })
+fn bind_public(port: u16) -> Result<TcpListener, LocalError> {
+    bind(port).map_err(|cause| LocalError::Port { port, cause })
 }
 
-/// A loopback port for the functions, and where it is.
-async fn bind_private() -> std::io::Result<(TcpListener, String)> {
-    let listener = bind(0).await?;
+/// A loopback port for what only the stack's own parts call, and where it is.
+fn bind_private() -> std::io::Result<(TcpListener, String)> {
+    let listener = bind(0)?;
     let url = url_of(&listener)?;
     Ok((listener, url))
 }
 
-async fn bind(port: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+/// A listener on loopback. Connections have from it to send what they have at once: else an answer of several parts waits 40 ms
+/// for its reader to acknowledge the first.
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_nodelay(true)?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+    socket.listen(BACKLOG)
 }
 
 fn url_of(listener: &TcpListener) -> std::io::Result<String> {

@@ -1,6 +1,6 @@
 //! `DynamoDB`: the embedded engine, on a thread of its own so that its disk writes hold up nobody else.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use shared::clock::Clock;
 use shared::store::schema;
 use tokio::sync::oneshot;
 
-use super::LocalError;
 use super::access::{self, Access};
 use super::meter::{self, Meter};
 use super::stream::{self, Stream};
+use super::{LocalError, bind_private};
 
 /// How often expired items are deleted. AWS takes up to days; nothing may depend on it.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -57,11 +57,13 @@ impl Engine {
                 .map_err(|error| failed(&error))?,
         };
         let stream = Arc::new(Stream::open(stream, database.clone())?);
-        let (front, url) = listen()?;
-        let (inner, inner_url) = listen()?;
+        let (front, url) = bind_private()?;
+        let (inner, inner_url) = bind_private()?;
         let inner_url = inner_url.parse().map_err(|error| failed(&error))?;
         let router = meter::metered(stream::front(inner_url, Arc::clone(&stream)), meter);
         let router = access::judged(router, access);
+        // From here on they belong to the engine's own thread.
+        let (front, inner) = (front.into_std()?, inner.into_std()?);
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -127,14 +129,6 @@ impl Engine {
             tracing::warn!("the embedded engine is still answering; what it has answered is kept");
         }
     }
-}
-
-/// A free loopback port, and where it is.
-fn listen() -> std::io::Result<(TcpListener, String)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let url = format!("http://{}/", listener.local_addr()?);
-    Ok((listener, url.trim_end_matches('/').to_owned()))
 }
 
 /// Answers at the first listener by passing on to the engine at the second.

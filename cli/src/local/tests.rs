@@ -216,7 +216,7 @@ async fn a_mail_accepted_over_the_wire_is_listed_shown_and_boxed_in() {
 
 #[tokio::test]
 async fn a_taken_port_is_named_with_the_way_out() {
-    let taken = bind(0).await.unwrap();
+    let taken = bind(0).unwrap();
     let port = taken.local_addr().unwrap().port();
     let refused = start(Options {
         port,
