@@ -73,12 +73,11 @@ impl Judged {
     }
 }
 
-/// One write beside the record's own.
+/// What one write beside the record's own is for.
 struct Step {
-    /// Index of the code it is for.
+    /// Index of the code.
     code: usize,
     kind: Kind,
-    action: Action,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +96,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if nothing was decided before the deadline. The same call again then finds what became of it.
     pub async fn redeem(&self, record: &Redemption) -> Result<Redeem, StoreError> {
-        let mut put = Action::PutNew(item_of(record)?);
+        let mut lapsed = None;
         let mut gathered = GatheredInto::new();
         let mut attempts = retry::Attempts::new();
         loop {
-            let steps = Self::steps(record, &gathered);
-            let actions =
-                std::iter::once(put.clone()).chain(steps.iter().map(|step| step.action.clone()));
-            let judged = match self.transact(actions.collect()).await {
+            let put = match lapsed {
+                None => Action::PutNew(item_of(record)?),
+                Some(version) => replace(record, version)?,
+            };
+            let (steps, others): (Vec<Step>, Vec<Action>) =
+                Self::steps(record, &gathered).into_iter().unzip();
+            let actions = std::iter::once(put).chain(others).collect();
+            let judged = match self.transact(actions).await {
                 Ok(()) => Ok(Judged::End(Redeem::Done)),
                 Err(TransactError::Cancelled(outcomes)) => {
                     self.judge(record, &steps, outcomes, &mut gathered).await
@@ -113,7 +116,7 @@ impl Store {
             };
             match judged {
                 Ok(Judged::Again) => {}
-                Ok(Judged::Replace(version)) => put = replace(record, version)?,
+                Ok(Judged::Replace(version)) => lapsed = Some(version),
                 Ok(Judged::End(end)) => return Ok(end),
                 // Applied or not: the next attempt finds out.
                 Err(StoreError::Unavailable(cause)) => {
@@ -125,7 +128,8 @@ impl Store {
         }
     }
 
-    fn steps(record: &Redemption, gathered: &GatheredInto) -> Vec<Step> {
+    /// The writes beside the record's own, in their order.
+    fn steps(record: &Redemption, gathered: &GatheredInto) -> Vec<(Step, Action)> {
         let Some(redeemed) = &record.redeemed else {
             return Vec::new();
         };
@@ -134,11 +138,7 @@ impl Store {
             let Some(amount) = code.discount else {
                 continue;
             };
-            let step = |kind, action| Step {
-                code: index,
-                kind,
-                action,
-            };
+            let step = |kind, action| (Step { code: index, kind }, action);
             if let CodeRef::Serial(serial) = code.code {
                 let action = use_code(&code.promotion_id, serial, record, redeemed);
                 steps.push(step(Kind::Code, action));

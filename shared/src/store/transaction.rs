@@ -45,14 +45,6 @@ impl Expression {
         self.names.insert(name.to_owned(), attribute.to_owned());
         self
     }
-
-    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        (!self.values.is_empty()).then(|| self.values.clone())
-    }
-
-    fn names(&self) -> Option<HashMap<String, String>> {
-        (!self.names.is_empty()).then(|| self.names.clone())
-    }
 }
 
 /// One write of a transaction, always under a condition, always asking for the item that failed it.
@@ -149,73 +141,73 @@ impl Store {
         let built = TransactWriteItem::builder();
         let built = match action {
             Action::PutNew(item) => {
-                built.put(self.put(item, &Expression::new("attribute_not_exists(pk)"))?)
+                built.put(self.put(item, Expression::new("attribute_not_exists(pk)"))?)
             }
-            Action::Put(item, condition) => built.put(self.put(item, &condition)?),
+            Action::Put(item, condition) => built.put(self.put(item, condition)?),
             Action::Update {
                 key,
                 update,
                 condition,
-            } => built.update(self.update(&key, update, &condition)?),
-            Action::Check(key, condition) => built.condition_check(self.check(&key, &condition)?),
-            Action::Delete(key, condition) => built.delete(self.delete(&key, &condition)?),
+            } => built.update(self.update(&key, update, condition)?),
+            Action::Check(key, condition) => built.condition_check(self.check(&key, condition)?),
+            Action::Delete(key, condition) => built.delete(self.delete(&key, condition)?),
         };
         Ok(built.build())
     }
 
-    fn put(&self, item: Item, condition: &Expression) -> Result<Put, StoreError> {
+    fn put(&self, item: Item, condition: Expression) -> Result<Put, StoreError> {
         Put::builder()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression(condition.text.as_ref())
-            .set_expression_attribute_values(condition.values())
-            .set_expression_attribute_names(condition.names())
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(given(condition.values))
+            .set_expression_attribute_names(given(condition.names))
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
             .build()
             .map_err(StoreError::unavailable)
     }
 
-    fn update(
-        &self,
-        key: &Key,
-        update: &str,
-        condition: &Expression,
-    ) -> Result<Update, StoreError> {
+    fn update(&self, key: &Key, update: &str, condition: Expression) -> Result<Update, StoreError> {
         Update::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
             .update_expression(update)
-            .condition_expression(condition.text.as_ref())
-            .set_expression_attribute_values(condition.values())
-            .set_expression_attribute_names(condition.names())
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(given(condition.values))
+            .set_expression_attribute_names(given(condition.names))
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
             .build()
             .map_err(StoreError::unavailable)
     }
 
-    fn check(&self, key: &Key, condition: &Expression) -> Result<ConditionCheck, StoreError> {
+    fn check(&self, key: &Key, condition: Expression) -> Result<ConditionCheck, StoreError> {
         ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
-            .condition_expression(condition.text.as_ref())
-            .set_expression_attribute_values(condition.values())
-            .set_expression_attribute_names(condition.names())
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(given(condition.values))
+            .set_expression_attribute_names(given(condition.names))
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
             .build()
             .map_err(StoreError::unavailable)
     }
 
-    fn delete(&self, key: &Key, condition: &Expression) -> Result<Delete, StoreError> {
+    fn delete(&self, key: &Key, condition: Expression) -> Result<Delete, StoreError> {
         Delete::builder()
             .table_name(&self.table)
             .set_key(Some(key.attributes()))
-            .condition_expression(condition.text.as_ref())
-            .set_expression_attribute_values(condition.values())
-            .set_expression_attribute_names(condition.names())
+            .condition_expression(condition.text)
+            .set_expression_attribute_values(given(condition.values))
+            .set_expression_attribute_names(given(condition.names))
             .return_values_on_condition_check_failure(ReturnValues::AllOld)
             .build()
             .map_err(StoreError::unavailable)
     }
+}
+
+/// What DynamoDB takes for names or values: it refuses none given.
+fn given<V>(named: HashMap<String, V>) -> Option<HashMap<String, V>> {
+    (!named.is_empty()).then_some(named)
 }
 
 fn outcome(reason: &aws_sdk_dynamodb::types::CancellationReason) -> Outcome {

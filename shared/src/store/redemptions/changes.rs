@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Kind, Step, item_of, limit_draw, timestamp};
+use super::{item_of, limit_draw, timestamp};
 use crate::domain::code::{PromotionId, Serial};
 use crate::domain::order::OrderId;
 use crate::domain::redemption::{CodeRef, Redemption, RedemptionStatus};
@@ -53,30 +53,29 @@ impl Store {
         }
     }
 
-    /// Puts `record` in place of `seen`, if that still stands, together with `steps`; `false` if it does not, or if nobody
+    /// Puts `record` in place of `seen`, if that still stands, together with `others`; `false` if it does not, or if nobody
     /// knows.
     pub(super) async fn change(
         &self,
         seen: &Redemption,
         record: &Redemption,
-        steps: Vec<Step>,
+        others: Vec<Action>,
     ) -> Result<bool, StoreError> {
         let unchanged = Expression::new("version = :seen").number(":seen", seen.version);
         let put = Action::Put(item_of(record)?, unchanged);
-        self.apply(&seen.order_id, put, steps).await
+        self.apply(&seen.order_id, put, others).await
     }
 
-    /// Applies a record's write with `steps`. Steps that fail though the record is as it was seen are left out: a code that no
+    /// Applies a record's write with `others`. Those that fail though the record is as it was seen are left out: a code that no
     /// longer names the order, for one, is not its to change.
     async fn apply(
         &self,
         order: &OrderId,
         put: Action,
-        mut steps: Vec<Step>,
+        mut others: Vec<Action>,
     ) -> Result<bool, StoreError> {
         loop {
-            let actions =
-                std::iter::once(put.clone()).chain(steps.iter().map(|step| step.action.clone()));
+            let actions = std::iter::once(put.clone()).chain(others.iter().cloned());
             let outcomes = match self.transact(actions.collect()).await {
                 Ok(()) => return Ok(true),
                 Err(TransactError::Cancelled(outcomes)) => outcomes,
@@ -89,10 +88,10 @@ impl Store {
             if outcomes.contains(&Outcome::Undecided) || outcomes.first() != Some(&Outcome::Held) {
                 return Ok(false);
             }
-            let before = steps.len();
+            let before = others.len();
             let mut held = outcomes.iter().skip(1);
-            steps.retain(|_| held.next() == Some(&Outcome::Held));
-            if steps.len() == before {
+            others.retain(|_| held.next() == Some(&Outcome::Held));
+            if others.len() == before {
                 return Ok(false);
             }
         }
@@ -121,7 +120,7 @@ pub(super) enum AfterCancel {
 }
 
 /// The writes that give back what a record has drawn and not given back yet, and free its codes.
-pub(super) fn give_back(seen: &Redemption, codes: AfterCancel, now: DateTime<Utc>) -> Vec<Step> {
+pub(super) fn give_back(seen: &Redemption, codes: AfterCancel, now: DateTime<Utc>) -> Vec<Action> {
     let held = seen.status == RedemptionStatus::Held;
     let Some(redeemed) = seen
         .redeemed
@@ -130,44 +129,33 @@ pub(super) fn give_back(seen: &Redemption, codes: AfterCancel, now: DateTime<Utc
     else {
         return Vec::new();
     };
-    let mut steps = Vec::new();
-    for (index, code) in redeemed.codes.iter().enumerate() {
+    let mut actions = Vec::new();
+    for code in &redeemed.codes {
         let Some(amount) = code.drawn() else {
             continue;
-        };
-        let step = |kind, action| Step {
-            code: index,
-            kind,
-            action,
         };
         if let CodeRef::Serial(serial) = code.code {
             let keep = code.keep_on_cancel && codes == AfterCancel::AsPromised;
             let (promotion, order) = (&code.promotion_id, &seen.order_id);
-            let action = match (keep, held) {
-                (false, _) => Some(free_code(promotion, serial, order)),
-                (true, true) => Some(finish_code(promotion, serial, order, now)),
-                (true, false) => None,
-            };
-            steps.extend(action.map(|action| step(Kind::Code, action)));
+            match (keep, held) {
+                (false, _) => actions.push(free_code(promotion, serial, order)),
+                (true, true) => actions.push(finish_code(promotion, serial, order, now)),
+                (true, false) => {}
+            }
         }
         if code.limits.per_customer.is_some() {
             let people = redeemed.people.iter();
-            steps.extend(people.map(|person| {
-                step(
-                    Kind::Customer,
-                    limits::uncount_customer(&code.promotion_id, person),
-                )
-            }));
+            actions
+                .extend(people.map(|person| limits::uncount_customer(&code.promotion_id, person)));
         }
-        let word = word_limits::uses(code).into_iter();
-        steps.extend(word.map(|counter| step(Kind::Word, counter.uncount())));
-        let people = word_limits::uses_by(code, &redeemed.people).into_iter();
-        steps.extend(people.map(|counter| step(Kind::WordCustomer, counter.uncount())));
+        let words = word_limits::uses(code).into_iter();
+        let words = words.chain(word_limits::uses_by(code, &redeemed.people));
+        actions.extend(words.map(|counter| counter.uncount()));
         if code.limits.shard_count() > 0 {
-            steps.push(step(Kind::Shard, limit_draw(code, amount).give_back()));
+            actions.push(limit_draw(code, amount).give_back());
         }
     }
-    steps
+    actions
 }
 
 fn free_code(promotion: &PromotionId, serial: Serial, order: &OrderId) -> Action {

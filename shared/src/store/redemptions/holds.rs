@@ -4,11 +4,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
 use super::changes::{AfterCancel, finish_code, give_back};
-use super::{Kind, Step};
 use crate::domain::code::PromotionId;
 use crate::domain::order::OrderId;
 use crate::domain::redemption::{CodeRef, Redemption, RedemptionStatus};
 use crate::store::schema::DUE_INDEX;
+use crate::store::transaction::Action;
 use crate::store::{Store, StoreError, due, keys, read, retry};
 
 /// Why an order could not be confirmed.
@@ -151,18 +151,14 @@ fn draws_on(record: &Redemption, promotions: &[&PromotionId]) -> bool {
 }
 
 /// The writes that make a hold's codes used ones.
-fn finish_codes(seen: &Redemption, now: DateTime<Utc>) -> Vec<Step> {
+fn finish_codes(seen: &Redemption, now: DateTime<Utc>) -> Vec<Action> {
     let codes = seen.redeemed.iter().flat_map(|redeemed| &redeemed.codes);
-    let taken = codes
-        .enumerate()
-        .filter(|(_, code)| code.discount.is_some());
+    let taken = codes.filter(|code| code.discount.is_some());
     taken
-        .filter_map(|(index, code)| match code.code {
-            CodeRef::Serial(serial) => Some(Step {
-                code: index,
-                kind: Kind::Code,
-                action: finish_code(&code.promotion_id, serial, &seen.order_id, now),
-            }),
+        .filter_map(|code| match code.code {
+            CodeRef::Serial(serial) => {
+                Some(finish_code(&code.promotion_id, serial, &seen.order_id, now))
+            }
             CodeRef::Word(_) | CodeRef::Automatic => None,
         })
         .collect()

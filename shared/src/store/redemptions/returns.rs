@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Kind, Step, limit_draw};
+use super::limit_draw;
 use crate::domain::money::Amount;
 use crate::domain::order::OrderId;
 use crate::domain::redemption::Redemption;
 use crate::domain::returns::{ReturnRefusal, ReturnRequest};
+use crate::store::transaction::Action;
 use crate::store::{Store, StoreError, retry};
 
 /// Why a return was not made.
@@ -55,20 +56,15 @@ impl Store {
 }
 
 /// The writes that give back what `record` has returned more than `seen`, where the promotion takes it.
-fn give_back(seen: &Redemption, record: &Redemption) -> Vec<Step> {
+fn give_back(seen: &Redemption, record: &Redemption) -> Vec<Action> {
     let before = seen.redeemed.iter().flat_map(|redeemed| &redeemed.codes);
     let after = record.redeemed.iter().flat_map(|redeemed| &redeemed.codes);
     let more = before
         .zip(after)
-        .enumerate()
-        .filter(|(_, (_, after))| after.restore_budget_on_return && after.limits.shard_count() > 0);
-    more.filter_map(|(index, (before, after))| {
+        .filter(|(_, after)| after.restore_budget_on_return && after.limits.shard_count() > 0);
+    more.filter_map(|(before, after)| {
         let amount = after.returned.saturating_sub(before.returned);
-        (amount > Amount::ZERO).then(|| Step {
-            code: index,
-            kind: Kind::Shard,
-            action: limit_draw(after, amount).give_back_amount(),
-        })
+        (amount > Amount::ZERO).then(|| limit_draw(after, amount).give_back_amount())
     })
     .collect()
 }
