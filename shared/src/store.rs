@@ -38,6 +38,7 @@ mod seen;
 mod sending;
 mod stats;
 mod sums;
+mod terms;
 mod test_mails;
 mod transaction;
 mod unreconciled;

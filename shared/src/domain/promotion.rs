@@ -14,8 +14,8 @@ use super::money::{Amount, Currency};
 
 /// Most SKUs in each of `products.include` and `products.exclude`. Source: design.md §7.
 pub const MAX_SKUS: usize = 4_000;
-/// Most bytes of all SKUs a promotion lists. An item of the table has at most 400 KB, terms and list overhead included
-/// (3 bytes an entry). Source: quotas in the DynamoDB Developer Guide.
+/// Most bytes of all SKUs a promotion lists. An item of the table has at most 400 KB, the other terms and a byte between two SKUs
+/// included. Source: quotas in the DynamoDB Developer Guide.
 pub const MAX_SKU_BYTES: usize = 300_000;
 /// Longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 200;

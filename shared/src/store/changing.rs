@@ -3,7 +3,7 @@
 use super::automatic::relist;
 use super::limits::{self, Shard};
 use super::transaction::{Action, Expression, Outcome, TransactError};
-use super::{Store, StoreError, keys, read, retry, write};
+use super::{Store, StoreError, keys, retry, terms, write};
 use crate::domain::change::Stage;
 use crate::domain::code::PromotionId;
 use crate::domain::money::Amount;
@@ -41,7 +41,7 @@ impl Store {
         stage: Stage,
     ) -> Result<(), ChangeError> {
         let unchanged = Expression::new("version = :seen").number(":seen", seen.version);
-        let terms = Action::Put(write(&keys::terms(&seen.id), changed)?, unchanged);
+        let terms = Action::Put(terms::item_of(changed)?, unchanged);
         let list = relist(Some(seen), changed)?;
         let mut attempts = retry::Attempts::new();
         loop {
@@ -103,7 +103,7 @@ fn is_done(outcomes: Vec<Outcome>, changed: &Promotion) -> Result<bool, ChangeEr
     }
     match outcomes.into_iter().next() {
         Some(Outcome::Refused(Some(item))) => {
-            let stands: Promotion = read(item)?;
+            let stands = terms::promotion_of(item)?;
             if stands.changed_by == changed.changed_by {
                 Ok(true)
             } else {

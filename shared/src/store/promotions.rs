@@ -11,7 +11,7 @@ use super::cache::Ages;
 use super::idempotency::{CreateError, Created, Idempotency};
 use super::keys::Key;
 use super::transaction::{Action, Expression, TransactError};
-use super::{Store, StoreError, keys, limits, read, retry, write};
+use super::{Store, StoreError, keys, limits, read, retry, terms, write};
 use crate::domain::code::PromotionId;
 use crate::domain::promotion::{Promotion, Switch};
 
@@ -116,7 +116,7 @@ impl Store {
     ) -> Result<Created, CreateError> {
         let id = &promotion.id;
         let mut actions = vec![
-            Action::PutNew(write(&keys::terms(id), promotion)?),
+            Action::PutNew(terms::item_of(promotion)?),
             Action::PutNew(write(&keys::counter(id), &Counter { minted: 0 })?),
             Action::PutNew(write(
                 &keys::promotion_entry(promotion.created_at, id),
@@ -175,7 +175,7 @@ impl Store {
             changed.version += 1;
             let unchanged =
                 Expression::new("version = :seen").number(":seen", known.promotion.version);
-            let terms = Action::Put(write(&keys::terms(id), &changed)?, unchanged);
+            let terms = Action::Put(terms::item_of(&changed)?, unchanged);
             let list = relist(Some(&known.promotion), &changed)?;
             match self
                 .transact(std::iter::once(terms).chain(list).collect())
@@ -235,7 +235,7 @@ impl Store {
         let mut promotions = Vec::with_capacity(ids.len());
         for some in ids.chunks(TERMS_AT_A_TIME) {
             for item in self.items_under(some.iter().map(keys::terms)).await? {
-                promotions.push(Arc::new(read::<Promotion>(item)?));
+                promotions.push(Arc::new(terms::promotion_of(item)?));
             }
         }
         promotions.sort_by(|one, other| other.seniority().cmp(&one.seniority()));
@@ -274,7 +274,7 @@ impl Store {
                 Some(Key { pk, sk }) if sk != "terms" => {
                     counters.insert(pk, read::<Counter>(item)?.minted);
                 }
-                _ => terms.push(read::<Promotion>(item)?),
+                _ => terms.push(terms::promotion_of(item)?),
             }
         }
         let known = |promotion: Promotion| {

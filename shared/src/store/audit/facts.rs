@@ -16,7 +16,7 @@ use crate::store::keys::{self, Key};
 use crate::store::minting::Batch;
 use crate::store::promotions::Counter;
 use crate::store::schema::{DUE_MS, DUE_SHARD};
-use crate::store::{CodeItem, GroupCode, Item, OrderMarker, read};
+use crate::store::{CodeItem, GroupCode, Item, OrderMarker, read, terms};
 
 /// One item, read.
 pub(super) enum Fact {
@@ -210,7 +210,7 @@ fn of_promotion(id: &PromotionId, key: &Key, item: &Item) -> Option<Fact> {
     let (kind, rest) = key.sk.split_once('#').unwrap_or((key.sk.as_str(), ""));
     match kind {
         "terms" => {
-            let promotion: Promotion = parsed(item)?;
+            let promotion = terms::promotion_of(item.clone()).ok()?;
             (promotion.id == *id).then(|| Fact::Terms(Box::new(promotion)))
         }
         "counter" => {
