@@ -6,7 +6,6 @@
 mod api;
 mod export;
 mod mint;
-mod progress;
 mod state;
 mod void;
 
@@ -16,9 +15,9 @@ use shared::domain::code::PromotionId;
 use shared::domain::promotion::ClaimCode;
 
 use crate::args::Codes;
+use crate::progress::Progress;
 use crate::{CliError, Said};
 use api::{Api, Call, Failure};
-use progress::Progress;
 use state::Asked;
 
 /// Runs one of the commands, until it ends or Ctrl-C interrupts it.

@@ -14,6 +14,7 @@ pub mod local;
 mod mail;
 pub mod openapi;
 mod orders;
+mod progress;
 mod run_local;
 mod stats;
 mod table;

@@ -1,4 +1,4 @@
-//! How far a bulk command is, on standard error: a bar on a terminal, else a line now and then.
+//! How far a long command is, on standard error: a bar on a terminal, else a line now and then.
 
 use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// The progress of one command, in codes.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     total: Option<u64>,
     bar: Option<ProgressBar>,
@@ -20,7 +20,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Starts at 0 of `total` codes, if that is known; `what` is a word for what is done with them, such as `exported`.
-    pub(super) fn start(what: &'static str, total: Option<u64>) -> Self {
+    pub(crate) fn start(what: &'static str, total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
             let template = if total.is_some() {
@@ -42,7 +42,7 @@ impl Progress {
     }
 
     /// Starts from what an earlier run did, which says nothing about the speed of this one.
-    pub(super) fn from(&self, codes: u64) {
+    pub(crate) fn from(&self, codes: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(codes);
             bar.reset_eta();
@@ -50,7 +50,7 @@ impl Progress {
     }
 
     /// So many codes are done in all.
-    pub(super) fn at(&self, codes: u64) {
+    pub(crate) fn at(&self, codes: u64) {
         match &self.bar {
             Some(bar) => {
                 bar.set_message("");
@@ -70,7 +70,7 @@ impl Progress {
     }
 
     /// Nothing moves for now, and why.
-    pub(super) fn waits(&self, why: &str) {
+    pub(crate) fn waits(&self, why: &str) {
         let line = why.lines().next().unwrap_or_default();
         match &self.bar {
             Some(bar) => bar.set_message(format!("(trying again: {line})")),

@@ -13,6 +13,7 @@ use super::shop::{Codes, Shop, order};
 use super::times::{HEAD, Times, hundredths};
 use super::{build, told};
 use crate::args::Bench;
+use crate::progress::Progress;
 use crate::{CliError, Said};
 
 /// Codes minted for a load: more than it can use in an hour.
@@ -185,9 +186,11 @@ pub(super) async fn fill(
     concurrency: u32,
 ) -> Result<(), CliError> {
     let numbers = AtomicU64::new(0);
+    let progress = Progress::start("redeemed beforehand", Some(count));
     let caller = async || -> Result<(), CliError> {
         loop {
             let number = numbers.fetch_add(1, Ordering::Relaxed);
+            progress.at(number.min(count));
             if number >= count {
                 return Ok(());
             }

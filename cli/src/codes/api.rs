@@ -17,9 +17,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout};
 
-use super::progress::Progress;
 use super::state::check_of;
 use crate::local::{self, ADMIN_KEY, Found};
+use crate::progress::Progress;
 use crate::{CliError, args, client};
 
 /// The environment variable that holds the API key.

@@ -13,10 +13,10 @@ use serde_json::json;
 use shared::domain::code::PromotionId;
 
 use super::api::{Api, Call, Failure, Taker};
-use super::progress::Progress;
 use super::state::{Journal, beside, line_ends, sync_parent, unusable};
 use super::{Promotion, asked};
 use crate::args::Export;
+use crate::progress::Progress;
 use crate::{CliError, Said};
 
 /// Codes on a page: the most the API gives. Source: design.md §7.

@@ -9,10 +9,10 @@ use shared::domain::promotion::ClaimCode;
 
 use super::api::{Api, Call, Failure};
 use super::export::{self, Reached, Source};
-use super::progress::Progress;
 use super::state::{Asked, Journal, beside};
 use super::{Promotion, asked};
 use crate::args::Mint;
+use crate::progress::Progress;
 use crate::{CliError, Said};
 
 /// Most batches of one command: every page of a listing reads all batches of its promotion.

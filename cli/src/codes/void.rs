@@ -12,10 +12,10 @@ use shared::domain::code::{PromotionId, TypedCode};
 use shared::domain::promotion::ClaimCode;
 
 use super::api::{Api, Call, Failure};
-use super::progress::Progress;
 use super::state::{Journal, beside};
 use super::{Promotion, asked};
 use crate::args::Void;
+use crate::progress::Progress;
 use crate::{CliError, Said};
 use list::{Chunk, Chunks, Place};
 
