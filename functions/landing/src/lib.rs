@@ -30,15 +30,17 @@ pub struct State {
     /// Where the buttons of links lead.
     cart: Arc<CartUrl>,
     /// Addresses of pages that a shop has to name, or wants to.
-    legal: Arc<Legal>,
+    site: Arc<Site>,
 }
 
-/// Pages of the shop that every page of a link names, as far as the shop has said where they are.
+/// What every page of a link names of the shop's site, as far as the shop has said where it is.
 #[derive(Debug, Default)]
-struct Legal {
+struct Site {
     /// Who sells, as the law on mail order asks.
-    notice: Option<TargetUrl>,
+    legal: Option<TargetUrl>,
     privacy: Option<TargetUrl>,
+    /// What chats and social networks show beside a link.
+    picture: Option<TargetUrl>,
 }
 
 impl State {
@@ -50,9 +52,10 @@ impl State {
         let shop = Shop::read(env)?;
         let cart = CartUrl::new(env.get("CART_URL").as_deref(), &shop.shop_url);
         let cart = cart.map_err(|error| unusable("CART_URL", &error))?;
-        let legal = Legal {
-            notice: page(env, "LEGAL_URL")?,
-            privacy: page(env, "PRIVACY_URL")?,
+        let site = Site {
+            legal: address(env, "LEGAL_URL")?,
+            privacy: address(env, "PRIVACY_URL")?,
+            picture: address(env, "PICTURE_URL")?,
         };
         let aws = Aws::from_env(env)?;
         let identity = fetch_identity_key(env, &aws).await?;
@@ -62,7 +65,7 @@ impl State {
             clock,
             shop: Arc::new(shop),
             cart: Arc::new(cart),
-            legal: Arc::new(legal),
+            site: Arc::new(site),
         })
     }
 }
@@ -74,8 +77,8 @@ fn unusable(name: &str, why: &impl std::fmt::Display) -> StartError {
     }
 }
 
-/// A page that a setting names, if it is set.
-fn page(env: &Env, name: &str) -> Result<Option<TargetUrl>, StartError> {
+/// The address that a setting names, if it is set.
+fn address(env: &Env, name: &str) -> Result<Option<TargetUrl>, StartError> {
     let url = env.get(name).map(TargetUrl::try_from).transpose();
     url.map_err(|error| unusable(name, &error))
 }

@@ -113,6 +113,9 @@ fn document(state: &State, language: Language, parts: &Parts) -> Markup {
                 meta property="og:site_name" content=(shop);
                 meta property="og:title" content=(parts.title);
                 meta property="og:locale" content=(pick(language, "ja_JP", "en_US"));
+                @if let Some(picture) = &state.site.picture {
+                    meta property="og:image" content=(picture.as_str());
+                }
                 @if let Some(description) = &parts.description {
                     meta property="og:description" content=(description);
                     meta name="description" content=(description);
@@ -131,7 +134,7 @@ fn document(state: &State, language: Language, parts: &Parts) -> Markup {
 
 /// The shop, who to ask, and what the law wants named.
 fn footer(state: &State, language: Language) -> Markup {
-    let (shop, legal) = (&state.shop, &state.legal);
+    let (shop, site) = (&state.shop, &state.site);
     let (other, name) = match language {
         Language::Ja => (Language::En, "English"),
         Language::En => (Language::Ja, "日本語"),
@@ -140,10 +143,10 @@ fn footer(state: &State, language: Language) -> Markup {
         footer {
             ul {
                 li { a href=(shop.shop_url) { bdi { (shop.shop_name) } } }
-                @if let Some(notice) = &legal.notice {
+                @if let Some(notice) = &site.legal {
                     li { a href=(notice.as_str()) { (pick(language, "特定商取引法に基づく表記", "Legal notice")) } }
                 }
-                @if let Some(privacy) = &legal.privacy {
+                @if let Some(privacy) = &site.privacy {
                     li { a href=(privacy.as_str()) { (pick(language, "プライバシーポリシー", "Privacy")) } }
                 }
                 li { a #language href={ "?lang=" (other.tag()) } lang=(other.tag()) hreflang=(other.tag()) { (name) } }

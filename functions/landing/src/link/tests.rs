@@ -54,6 +54,26 @@ fn word(promotion: &Promotion) -> GroupCode {
 }
 
 #[tokio::test]
+async fn a_shared_link_shows_the_shops_picture_if_it_has_one() {
+    let promotion = promotion(&json!({}));
+    let picture = "https://shop.example/picture.png";
+    for picture in [None, Some(picture)] {
+        let mut state = crate::unsubscribe::tests::state();
+        state.site = crate::Site {
+            picture: picture.map(|url| url.to_owned().try_into().unwrap()),
+            ..crate::Site::default()
+        }
+        .into();
+        let response = render(&state, Language::En, &View::Soon(&promotion), at(NOW));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let page = String::from_utf8(body.into()).unwrap();
+        let named = page
+            .contains("<meta property=\"og:image\" content=\"https://shop.example/picture.png\">");
+        assert_eq!(named, picture.is_some(), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_says_what_the_offer_is_in_both_languages_and_small() {
     let promotion = promotion(&json!({"minimum": {"subtotal": 3000}}));
     let word = word(&promotion);

@@ -39,7 +39,7 @@ pub(crate) fn state() -> State {
             zone: chrono_tz::Asia::Tokyo,
         }
         .into(),
-        legal: crate::Legal::default().into(),
+        site: crate::Site::default().into(),
     }
 }
 
