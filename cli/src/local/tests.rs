@@ -215,6 +215,15 @@ async fn a_mail_accepted_over_the_wire_is_listed_shown_and_boxed_in() {
 }
 
 #[tokio::test]
+async fn what_is_accepted_sends_at_once() {
+    let listener = bind(0).unwrap();
+    let connected = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+    let (accepted, connected) = tokio::join!(listener.accept(), connected);
+    assert!(accepted.unwrap().0.nodelay().unwrap());
+    drop(connected.unwrap());
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named_with_the_way_out() {
     let taken = bind(0).unwrap();
     let port = taken.local_addr().unwrap().port();

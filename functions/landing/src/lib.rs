@@ -29,7 +29,7 @@ pub struct State {
     shop: Arc<Shop>,
     /// Where the buttons of links lead.
     cart: Arc<CartUrl>,
-    /// Addresses of pages that a shop has to name, or wants to.
+    /// What pages name of the shop's site.
     site: Arc<Site>,
 }
 
