@@ -204,6 +204,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_transaction_asks_what_it_used_and_goes_on_without_its_token() {
+        let mut headers = HeaderMap::new();
+        let target = "DynamoDB_20120810.TransactWriteItems".parse().unwrap();
+        headers.insert("x-amz-target", target);
+        let sent = json!({"ClientRequestToken": "a", "TransactItems": []}).to_string();
+        let (_, _, body) = prepare(&headers, sent.as_bytes()).unwrap();
+        let expected = json!({"TransactItems": [], "ReturnConsumedCapacity": "TOTAL"});
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), expected);
+    }
+
+    #[test]
     fn units_are_kept_in_halves() {
         let of = |value: Value| halves(Some(&value));
         assert_eq!(
