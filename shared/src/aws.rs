@@ -6,6 +6,7 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::sdk_config::{SharedCredentialsProvider, TimeoutConfig};
@@ -56,6 +57,8 @@ impl<'a> Aws<'a> {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(tls)
             .timeout_config(timeouts)
+            // An attempt's time covers its whole answer too, which is never a stream.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Ok(Self { env, config })
     }

@@ -8,7 +8,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use tokio::runtime::Handle;
 
 use crate::env::Env;
 
@@ -42,41 +44,96 @@ impl Metrics {
         let Some(namespace) = &self.namespace else {
             return;
         };
-        let line = document(namespace, now, values, by);
+        let document = Document {
+            namespace,
+            now,
+            values,
+            by,
+        };
+        // It holds nothing that JSON cannot say.
+        let Ok(mut line) = serde_json::to_vec(&document) else {
+            return;
+        };
+        line.push(b'\n');
         // One write, so that lines of calls side by side stay whole. Without a log there is nobody to tell.
-        let _ = std::io::stdout()
-            .lock()
-            .write_all(format!("{line}\n").as_bytes());
+        after_the_answer(move || drop(std::io::stdout().lock().write_all(&line)));
+    }
+}
+
+/// Runs once nothing else is ready to: an answer that is being given goes out first, since a caller waits for it and nobody for a log.
+/// Lambda freezes a function when it asks for its next call, and it asks only when the answer was taken, which is later still.
+fn after_the_answer(run: impl FnOnce() + Send + 'static) {
+    match Handle::try_current() {
+        Ok(runtime) => drop(runtime.spawn(async move {
+            tokio::task::yield_now().await;
+            run();
+        })),
+        Err(_) => run(),
     }
 }
 
 /// Source of the form: "Specification: Embedded metric format", `CloudWatch` user guide.
-fn document(
-    namespace: &str,
+struct Document<'a> {
+    namespace: &'a str,
     now: DateTime<Utc>,
-    values: &[(&str, u64)],
-    by: Option<(&str, &str)>,
-) -> Value {
-    let metrics: Vec<Value> = values
-        .iter()
-        .map(|(name, _)| json!({"Name": name, "Unit": "Count"}))
-        .collect();
-    let dimensions: Vec<&str> = by.iter().map(|(name, _)| *name).collect();
-    let mut document = json!({"_aws": {
-        "Timestamp": now.timestamp_millis(),
-        "CloudWatchMetrics": [{"Namespace": namespace, "Dimensions": [dimensions], "Metrics": metrics}],
-    }});
-    if let Some(fields) = document.as_object_mut() {
-        let words = by.map(|(name, value)| (name.to_owned(), Value::from(value)));
-        fields.extend(words);
-        let values = values.iter();
-        fields.extend(values.map(|(name, value)| ((*name).to_owned(), Value::from(*value))));
+    values: &'a [(&'a str, u64)],
+    by: Option<(&'a str, &'a str)>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata<'a> {
+    timestamp: i64,
+    cloud_watch_metrics: [Directive<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'a str,
+    dimensions: [Vec<&'a str>; 1],
+    metrics: Vec<Definition<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Definition<'a> {
+    name: &'a str,
+    unit: &'static str,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let metrics = self.values.iter();
+        let metrics = metrics.map(|(name, _)| Definition {
+            name,
+            unit: "Count",
+        });
+        let directive = Directive {
+            namespace: self.namespace,
+            dimensions: [self.by.iter().map(|(name, _)| *name).collect()],
+            metrics: metrics.collect(),
+        };
+        let metadata = Metadata {
+            timestamp: self.now.timestamp_millis(),
+            cloud_watch_metrics: [directive],
+        };
+        let mut fields = to.serialize_map(None)?;
+        fields.serialize_entry("_aws", &metadata)?;
+        if let Some((name, word)) = self.by {
+            fields.serialize_entry(name, word)?;
+        }
+        for (name, value) in self.values {
+            fields.serialize_entry(name, value)?;
+        }
+        fields.end()
     }
-    document
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -89,12 +146,34 @@ mod tests {
             }]},
             "Outcome": "redeemed", "Redemptions": 1,
         });
-        assert_eq!(document("shop", at, &[("Redemptions", 1)], by), expected);
-        let gauges = document("shop", at, &[("A", 0), ("B", 2)], None);
+        let document = |values, by| {
+            let (namespace, now) = ("shop", at);
+            serde_json::to_value(Document {
+                namespace,
+                now,
+                values,
+                by,
+            })
+            .unwrap()
+        };
+        assert_eq!(document(&[("Redemptions", 1)], by), expected);
+        let gauges = document(&[("A", 0), ("B", 2)], None);
         assert_eq!(
             gauges["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
             json!([[]])
         );
         assert_eq!((&gauges["A"], &gauges["B"]), (&json!(0), &json!(2)));
+    }
+
+    #[tokio::test]
+    async fn what_is_told_waits_for_what_is_ready() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let answer = tell.clone();
+        after_the_answer(move || tell.send("metric").unwrap());
+        tokio::spawn(async move { answer.send("answer").unwrap() });
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(told.iter().collect::<Vec<_>>(), ["answer", "metric"]);
     }
 }

@@ -282,7 +282,7 @@ pub fn price_within_limits(
             }
         }
         if !over {
-            resolved.clone_from_slice(&priced);
+            resolved.swap_with_slice(&mut priced);
             return allocation;
         }
     }

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::identity::hex;
-
 /// A channel such as `influencer/hanako` or `ad/google-nov`: 1 to 64 bytes of `A-Z a-z 0-9 . _ / -`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -34,7 +32,7 @@ impl Channel {
             return Self(format!("thank-you/{}", cut(54)));
         }
         let hash = Sha256::digest(variant.as_bytes());
-        let hash = hex(hash.get(..4).unwrap_or_default());
+        let hash = hex::encode(hash.get(..4).unwrap_or_default());
         Self(format!("thank-you/{}-{hash}", cut(45)))
     }
 }

@@ -181,7 +181,7 @@ impl IdentityKey {
             &self.people,
             &[kind.as_bytes(), b"\0", value.as_bytes()].concat(),
         );
-        PersonHash(hex(mac.get(..16).unwrap_or_default()))
+        PersonHash(hex::encode(mac.get(..16).unwrap_or_default()))
     }
 
     /// The people a customer's identities name, one for each identity given: their id, address (normalised as for mails, as far
@@ -213,7 +213,7 @@ impl IdentityKey {
 
     /// Tells one request body from another without keeping it: 64 hex digits.
     pub fn fingerprint(&self, body: &[u8]) -> String {
-        hex(&mac(&self.requests, body))
+        hex::encode(mac(&self.requests, body))
     }
 
     /// What a buyer draws in an experiment: always the same, and for anyone without the key as good as random.
@@ -247,7 +247,7 @@ impl IdentityKey {
 
     /// The console's mark on what it hands to a browser and wants back unchanged: 64 hex digits.
     pub fn console_mark(&self, message: &str) -> String {
-        hex(&mac(&self.console, message.as_bytes()))
+        hex::encode(mac(&self.console, message.as_bytes()))
     }
 
     /// Whether `mark` is what [`Self::console_mark`] puts on `message`, compared in constant time.
@@ -281,17 +281,6 @@ fn hmac(key: &[u8; 32], message: &[u8]) -> Hmac<Sha256> {
 
 fn mac(key: &[u8; 32], message: &[u8]) -> Vec<u8> {
     hmac(key, message).finalize().into_bytes().to_vec()
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

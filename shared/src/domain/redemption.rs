@@ -1,5 +1,7 @@
 //! Redemptions: the codes used by one order, all or none, and what a caller is told about each code.
 
+mod as_text;
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -304,7 +306,7 @@ pub struct Redemption {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<DateTime<Utc>>,
     /// What it redeemed; nothing if it was cancelled before it came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_text")]
     pub redeemed: Option<Redeemed>,
     /// When it was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]

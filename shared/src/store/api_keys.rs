@@ -9,7 +9,6 @@ use super::idempotency::{CreateError, Created, Idempotency};
 use super::transaction::{Action, Expression};
 use super::{Store, StoreError, keys, write};
 use crate::domain::follow_up::random_symbols;
-use crate::domain::identity::hex;
 
 /// How long a key serves without being read again: a revocation takes effect within this time. Source: design.md §5.
 const AGES: Ages = Ages {
@@ -79,7 +78,7 @@ impl NewApiKey {
 
 /// SHA-256 of a bearer key, in hex.
 fn digest(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 impl Store {

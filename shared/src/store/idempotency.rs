@@ -7,7 +7,6 @@ use sha2::{Digest, Sha256};
 
 use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{Store, StoreError, keys, read, retry, schema, write};
-use crate::domain::identity::hex;
 
 /// How long an answer is kept. Source: design.md §7.
 const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -27,10 +26,10 @@ impl Idempotency {
         path: &str,
         body: &serde_json::Value,
     ) -> Self {
-        let name = hex(&Sha256::digest(
+        let name = hex::encode(Sha256::digest(
             format!("{key_digest}\n{idempotency_key}").as_bytes(),
         ));
-        let fingerprint = hex(&Sha256::digest(format!("{path}\n{body}").as_bytes()));
+        let fingerprint = hex::encode(Sha256::digest(format!("{path}\n{body}").as_bytes()));
         Self { name, fingerprint }
     }
 

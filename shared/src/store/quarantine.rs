@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 use super::schema::{PARTITION_KEY, SORT_KEY, attribute, key, set_ttl};
 use super::{Item, StoreError};
 use crate::aws::Aws;
-use crate::domain::identity::hex;
 use crate::env::{Env, StartError};
 
 /// How long a body is kept. Source: design.md §4.
@@ -275,7 +274,7 @@ fn facts(item: &Item) -> Result<Quarantined, StoreError> {
 /// Names a body by the first half of its SHA-256.
 fn id(scheme: &str, body: &[u8]) -> String {
     let digest = Sha256::digest([scheme.as_bytes(), b"\0", body].concat());
-    hex(digest.get(..16).unwrap_or_default())
+    hex::encode(digest.get(..16).unwrap_or_default())
 }
 
 fn parts(id: &str, scheme: &str, reason: &str, body: &[u8], now: DateTime<Utc>) -> Vec<Item> {

@@ -16,7 +16,6 @@ use super::limits::{self, Gathered, LimitDraw, Shortage};
 use super::transaction::{Action, Expression, Outcome, TransactError};
 use super::{Item, Store, StoreError, due, keys, read, retry, word_limits, write};
 use crate::domain::code::{PromotionId, Serial};
-use crate::domain::identity::PersonHash;
 use crate::domain::money::Amount;
 use crate::domain::order::OrderId;
 use crate::domain::redemption::{CodeRef, Redeemed, RedeemedCode, Redemption, RedemptionStatus};
@@ -354,35 +353,38 @@ fn replace(record: &Redemption, seen: u64) -> Result<Action, StoreError> {
     Ok(Action::Put(item_of(&record)?, lapsed))
 }
 
+/// Whether a code is bound to a customer, for each of the up to three identities they have.
+const IDENTITIES: [(&str, &str); 3] = [
+    (":one", " OR contains(bound_to, :one)"),
+    (":two", " OR contains(bound_to, :two)"),
+    (":three", " OR contains(bound_to, :three)"),
+];
+
 fn use_code(
     promotion: &PromotionId,
     serial: Serial,
     record: &Redemption,
     redeemed: &Redeemed,
 ) -> Action {
-    let usable = if serial.is_thank_you() {
-        Expression::new(
-            "#state = :unused AND expires_ms > :now AND (attribute_not_exists(bound_to) OR contains(bound_to, :one) \
-             OR contains(bound_to, :two) OR contains(bound_to, :three))",
-        )
-        .number(":now", redeemed.redeemed_at.timestamp_millis())
+    let unused = if serial.is_thank_you() {
+        "#state = :unused AND expires_ms > :now"
     } else {
-        Expression::new(
-            "attribute_not_exists(pk) OR (#state = :unused AND (attribute_not_exists(bound_to) OR contains(bound_to, :one) \
-             OR contains(bound_to, :two) OR contains(bound_to, :three)))",
-        )
+        "attribute_not_exists(pk) OR #state = :unused"
     };
-    // A customer has up to three identities; the place of one not given holds what nobody is called.
-    let mut names = redeemed.people.iter().map(PersonHash::as_str);
-    let mut name = || names.next().unwrap_or("nobody");
-    let condition = usable
-        .string(":one", name())
-        .string(":two", name())
-        .string(":three", name())
+    let mut condition = Expression::new(format!("({unused}) AND (attribute_not_exists(bound_to)"))
         .name("#state", "state")
         .string(":unused", "unused")
         .string(":order", record.order_id.as_str())
         .number(":serial", serial.get());
+    if serial.is_thank_you() {
+        condition = condition.number(":now", redeemed.redeemed_at.timestamp_millis());
+    }
+    for (person, (name, bound_to_them)) in redeemed.people.iter().zip(IDENTITIES) {
+        condition = condition
+            .string(name, person.as_str())
+            .and_text(bound_to_them);
+    }
+    let condition = condition.and_text(")");
     let key = keys::code(promotion, serial);
     match record.held_until {
         Some(until) => Action::Update {
@@ -405,4 +407,41 @@ fn use_code(
 /// A time as serde writes it.
 fn timestamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_was_redeemed_is_one_attribute_and_is_read_from_attributes_too() {
+        let attributes = json!({
+            "order_id": "1001", "status": "redeemed", "version": 1,
+            "redeemed": {
+                "fingerprint": "f", "written_by": "w", "redeemed_at": "2026-11-30T18:00:00.250Z",
+                "codes": [
+                    {"promotion_id": "THX9", "code": {"serial": 7}, "discount": 396, "limits": {"budget": 1000, "shards": 1}},
+                    {"promotion_id": "Q2W3", "code": {"word": "茶10"}, "reason": "better-one-applied"},
+                ],
+                "priced": {
+                    "currency": "JPY", "subtotal": 3960, "discount": 396, "shipping_discount": 0, "total": 3564,
+                    "lines": [{"sku": "茶 \"1\"", "quantity": 2, "subtotal": 3960, "discount": 396}],
+                },
+            },
+        });
+        let record: Redemption = serde_json::from_value(attributes.clone()).unwrap();
+        let item = item_of(&record).unwrap();
+        assert!(item["redeemed"].is_s());
+        assert_eq!(read::<Redemption>(item).unwrap(), record);
+        let before: Item = serde_dynamo::to_item(attributes).unwrap();
+        assert!(before["redeemed"].is_m());
+        assert_eq!(read::<Redemption>(before).unwrap(), record);
+        let broken = Item::from([(
+            "redeemed".to_owned(),
+            aws_sdk_dynamodb::types::AttributeValue::S("{".to_owned()),
+        )]);
+        assert!(read::<Redemption>(broken).is_err());
+    }
 }

@@ -28,6 +28,12 @@ impl Expression {
         }
     }
 
+    /// The expression with more of its text.
+    pub(super) fn and_text(mut self, more: &str) -> Self {
+        self.text.to_mut().push_str(more);
+        self
+    }
+
     pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
         self.values.insert(name.to_owned(), value);
         self

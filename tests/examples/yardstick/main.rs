@@ -11,9 +11,11 @@
     reason = "a tool for those who measure"
 )]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use integration::Stack;
+use integration::policies::template;
 use okaeri::local::ADMIN_KEY;
 use serde_json::{Value, json};
 
@@ -188,6 +190,11 @@ fn write(directory: &Path, stack: &Stack, case: &Case) {
     for name in ["TABLE_NAME", "METRICS_NAMESPACE"] {
         settings.insert(name.to_owned(), TABLE.to_owned());
     }
+    // What the template gives to all functions.
+    let global = &template()["Globals"]["Function"]["Environment"]["Variables"];
+    let global: BTreeMap<String, String> =
+        serde_norway::from_value(global.clone()).expect("names and texts");
+    settings.extend(global);
     let lines: Vec<String> = settings
         .iter()
         .map(|(name, value)| format!("{name}={value}"))

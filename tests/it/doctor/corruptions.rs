@@ -200,7 +200,9 @@ fn records() -> Vec<Corruption> {
             |item| record_is(item, "redeemed"),
             |item| {
                 changed(item, |item| {
-                    item["redeemed"]["M"]["codes"]["L"][0]["M"]["discount"] = json!({"N": "1"});
+                    let mut redeemed: Value = serde_json::from_str(text(item, "redeemed")).unwrap();
+                    redeemed["codes"][0]["discount"] = json!(1);
+                    set_text(item, "redeemed", &redeemed.to_string());
                 })
             },
         ),
