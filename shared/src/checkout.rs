@@ -6,6 +6,8 @@ mod resolve;
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::aws::Aws;
 use crate::domain::identity::IdentityKey;
 use crate::env::{Env, StartError};
@@ -30,15 +32,28 @@ pub struct Checkout {
 
 impl Checkout {
     /// Reads `TABLE_NAME`, and fetches the code keys and the identity key, while the connection to the table is opened, so that the
-    /// first call need not: Lambda gives a start more of a processor than a call.
+    /// first call need not: Lambda gives a start more of a processor than a call. Where a call follows at once, what is `offered`
+    /// without a code is read over that connection, which spares the call a second one.
     ///
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
-    pub async fn load(env: &Env, aws: &Aws<'_>) -> Result<Self, StartError> {
+    pub async fn load(
+        env: &Env,
+        aws: &Aws<'_>,
+        offered: Offered,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StartError> {
         let store = Store::connect(env, aws)?;
         let secrets =
             async { tokio::try_join!(CodeKeys::fetch(env, aws), fetch_identity_key(env, aws)) };
-        let (secrets, ()) = tokio::join!(secrets, store.open_connection());
+        let opened = async {
+            if offered == Offered::CodesAndAutomatic && env.is_lambdas() {
+                store.remember_automatic_promotions(now).await;
+            } else {
+                store.open_connection().await;
+            }
+        };
+        let (secrets, ()) = tokio::join!(secrets, opened);
         let (code_keys, identity) = secrets?;
         Ok(Self {
             store: Arc::new(store),

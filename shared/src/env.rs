@@ -97,6 +97,11 @@ impl Env {
         }
     }
 
+    /// Whether it is that of a function on Lambda, where a call follows the start at once. Elsewhere it may come much later.
+    pub fn is_lambdas(&self) -> bool {
+        self.get("AWS_LAMBDA_RUNTIME_API").is_some()
+    }
+
     /// Names of all variables asked for so far.
     pub fn asked(&self) -> BTreeSet<String> {
         self.asked

@@ -8,6 +8,8 @@ use http_body_util::BodyExt;
 use integration::faults::{Fault, FaultProxy};
 use integration::{Stack, redemption};
 use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::env::Env;
 use tower::ServiceExt;
 
 /// `redeem-code` with faults in front of its table.
@@ -17,14 +19,16 @@ struct Faulty {
     router: axum::Router,
 }
 
+async fn router(env: Env, clock: Clock) -> axum::Router {
+    let state = redeem_code::State::load(&env, clock).await.unwrap();
+    shared::http::edge::finish(redeem_code::router(state))
+}
+
 impl Faulty {
     async fn start() -> Self {
         let stack = Stack::start().await;
         let proxy = FaultProxy::start(stack.running().dynamodb_url()).await;
-        let state = redeem_code::State::load(&stack.env_through(&proxy.url), stack.clock().clone())
-            .await
-            .unwrap();
-        let router = shared::http::edge::finish(redeem_code::router(state));
+        let router = router(stack.env_through(&proxy.url), stack.clock().clone()).await;
         Self {
             stack,
             proxy,
@@ -56,6 +60,26 @@ impl Faulty {
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap())
     }
+}
+
+#[tokio::test]
+async fn on_lambda_the_first_redemption_finds_remembered_what_applies_by_itself() {
+    let mut faulty = Faulty::start().await;
+    let automatic = json!({"claim_code": "none", "combinability": "unrestricted"});
+    let _ = faulty.stack.promotion(automatic).await;
+    let (_, code) = faulty.code(json!({"combinability": "unrestricted"})).await;
+    let mut settings = faulty.stack.settings_through(&faulty.proxy.url);
+    let runtime = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
+    settings.insert(runtime.0.to_owned(), runtime.1.to_owned());
+    faulty.router = router(Env::from_map(settings), faulty.stack.clock().clone()).await;
+    faulty.proxy.take_operations();
+    let (status, answer) = faulty.redeem("1", &code).await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert_eq!(answer["automatic"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        faulty.proxy.take_operations(),
+        ["GetItem", "BatchGetItem", "TransactWriteItems"]
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use shared::aws::Aws;
-use shared::checkout::{Checkout, CheckoutError};
+use shared::checkout::{Checkout, CheckoutError, Offered};
 use shared::clock::Clock;
 use shared::domain::follow_up::{Arm, FollowUp, FollowUpTerms, Variant};
 use shared::domain::identity::{Email, IdentityKey, PersonHash};
@@ -35,7 +35,7 @@ impl State {
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
         let aws = Aws::from_env(env)?;
         Ok(Self {
-            checkout: Box::pin(Checkout::load(env, &aws)).await?,
+            checkout: Box::pin(Checkout::load(env, &aws, Offered::Codes, clock.now())).await?,
             zone: env.parse_or("TIME_ZONE", Tz::UTC)?,
             clock,
         })

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{post, put};
 use shared::aws::Aws;
-use shared::checkout::Checkout;
+use shared::checkout::{Checkout, Offered};
 use shared::clock::Clock;
 use shared::env::{Env, StartError};
 use shared::http::auth::{self, Guard};
@@ -56,8 +56,10 @@ impl State {
     /// # Errors
     /// [`StartError`] says what is missing or unusable.
     pub async fn load(env: &Env, clock: Clock) -> Result<Self, StartError> {
+        let aws = Aws::from_env(env)?;
+        let offered = Offered::CodesAndAutomatic;
         Ok(Self {
-            checkout: Box::pin(Checkout::load(env, &Aws::from_env(env)?)).await?,
+            checkout: Box::pin(Checkout::load(env, &aws, offered, clock.now())).await?,
             metrics: Metrics::from_env(env),
             clock,
         })

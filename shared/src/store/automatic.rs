@@ -79,6 +79,13 @@ impl Store {
         Ok(promotions)
     }
 
+    /// Has what [`Self::automatic_promotions`] answers ready. If it fails, whoever wants them tells.
+    pub async fn remember_automatic_promotions(&self, now: DateTime<Utc>) {
+        if let Err(error) = self.automatic_promotions(Freshness::Now, now).await {
+            tracing::warn!(%error, "the table did not answer at the start");
+        }
+    }
+
     async fn automatic_ids(&self, now: DateTime<Utc>) -> Result<Vec<PromotionId>, StoreError> {
         let now = AttributeValue::N(now.timestamp_millis().to_string());
         let request = self
