@@ -132,6 +132,7 @@ async fn measure(
     growing: Growing,
     at: u64,
 ) -> Result<Point, CliError> {
+    shop.settled().await?;
     let mut round = 1;
     loop {
         let (times, usage) = redeem(shop, codes, &format!("{growing:?}-{at}-{round}")).await?;

@@ -83,6 +83,13 @@ impl Shop {
         }
     }
 
+    /// Waits until the stack has worked off what was done to it, so that nothing is measured beside its counting.
+    pub(super) async fn settled(&self) -> Result<(), CliError> {
+        let now = json!({"advance": "PT0S"});
+        self.made(Method::POST, "/local/clock", &now).await?;
+        Ok(())
+    }
+
     /// A promotion of 10 % off with these terms on top; its id.
     pub(super) async fn promotion(
         &self,
