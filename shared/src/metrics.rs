@@ -174,6 +174,6 @@ mod tests {
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(told.iter().collect::<Vec<_>>(), ["answer", "metric"]);
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), ["answer", "metric"]);
     }
 }

@@ -139,10 +139,14 @@ mod tests {
     use crate::domain::code::{ALPHABET, ID_SYMBOLS, TypedCode, value};
 
     fn key() -> CodeKey {
+        key_of(7, "THX9")
+    }
+
+    fn key_of(master: u8, promotion: &str) -> CodeKey {
         CodeKey::derive(
-            &[7; 32],
+            &[master; 32],
             &[9; 16],
-            PromotionId("THX9".to_owned()),
+            PromotionId(promotion.to_owned()),
             word_filter::CURRENT,
         )
     }
@@ -201,20 +205,8 @@ mod tests {
     #[test]
     fn a_code_of_another_promotion_or_master_key_does_not_open() {
         let code = key().seal(Serial(1));
-        let other_key = CodeKey::derive(
-            &[8; 32],
-            &[9; 16],
-            PromotionId("THX9".to_owned()),
-            word_filter::CURRENT,
-        );
-        assert_eq!(other_key.open(&code), None);
-        let other_promotion = CodeKey::derive(
-            &[7; 32],
-            &[9; 16],
-            PromotionId("THX8".to_owned()),
-            word_filter::CURRENT,
-        );
-        assert_eq!(other_promotion.open(&code), None);
+        assert_eq!(key_of(8, "THX9").open(&code), None);
+        assert_eq!(key_of(7, "THX8").open(&code), None);
     }
 
     #[test]
