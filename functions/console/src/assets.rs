@@ -1,6 +1,5 @@
 //! Style, script and icon: one file each, under a name that changes with its content, so that browsers keep them for good.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use axum::Router;
@@ -44,11 +43,7 @@ const ICON_TEXT: &str = include_str!("../assets/icon.svg");
 
 fn named(name: &str, kind: &str, text: &str) -> String {
     let digest = Sha256::digest(text);
-    let hash = digest.iter().take(6).fold(String::new(), |mut hash, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    });
+    let hash = hex::encode(digest.get(..6).unwrap_or_default());
     format!("/console/{name}-{hash}.{kind}")
 }
 
